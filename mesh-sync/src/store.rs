@@ -1,0 +1,93 @@
+//! What sync asks of a disk. mesh-node keeps it in redb and sparse files, tests in memory,
+//! mesh-sim on a disk that forgets and lies.
+
+use alloc::string::String;
+
+use bytes::Bytes;
+use mesh_wire::Hash;
+use thiserror::Error;
+
+/// An ordered key-value index beside files of blob bytes.
+///
+/// Changes are seen by reads at once and survive a crash from the next [`Store::commit`] on. After
+/// an error, everything since the last commit may be gone: [`crate::Sync`] then forgets what it
+/// holds in memory and reads it again.
+pub trait Store {
+    /// The value at `key`.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// Sets the value at `key`.
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes the value at `key`, if there is one.
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
+
+    /// Visits the entries from `from` on, in the order of their keys, until `visit` says `false`.
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError>;
+
+    /// Fills `into` with the blob's bytes from `offset` on. Bytes never written are anything.
+    fn read_blob(&self, blob: &Hash, offset: u64, into: &mut [u8]) -> Result<(), StoreError>;
+
+    /// Writes bytes of a blob in place, leaving holes where nothing was written.
+    fn write_blob(&mut self, blob: &Hash, offset: u64, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes a blob's bytes.
+    fn remove_blob(&mut self, blob: &Hash) -> Result<(), StoreError>;
+
+    /// Makes all of the above durable: blob bytes first, then the index, all of it or none.
+    fn commit(&mut self) -> Result<(), StoreError>;
+}
+
+/// The tables of the index. The numbers are part of the format on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Channel → what this node knows and wants of it.
+    Channels = 0,
+    /// (channel, log, sequence number) → item.
+    Items = 1,
+    /// (channel, log, level, index) → root of a complete subtree.
+    Nodes = 2,
+    /// Blob → its size and state.
+    Blobs = 3,
+    /// (blob, level, page) → chaining values.
+    Cvs = 4,
+    /// (blob, page) → which groups are here.
+    Groups = 5,
+    /// (blob, channel) → nothing: the channels whose items name a blob.
+    References = 6,
+    /// Channel → the key that signs it.
+    Secrets = 7,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 8] = [
+        Self::Channels,
+        Self::Items,
+        Self::Nodes,
+        Self::Blobs,
+        Self::Cvs,
+        Self::Groups,
+        Self::References,
+        Self::Secrets,
+    ];
+}
+
+/// Why the disk did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// No space left.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// What was read is not what was written.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// Anything else.
+    #[error("the disk failed: {0}")]
+    Failed(String),
+}

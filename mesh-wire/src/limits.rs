@@ -1,0 +1,120 @@
+//! Every number that bounds what a peer can make this node hold or do, with its reason.
+//! `spec/7-limits.md` lists the same numbers; a test compares the two.
+
+use core::time::Duration;
+
+// ---- Wire ----------------------------------------------------------------------------------
+
+/// Longest address, in bytes: a host name of 255 does not fit a beacon, an IPv6 literal does.
+pub const ADDRESS_BYTES: usize = 128;
+/// Content of one blob group, in bytes: the AEAD and the disk are at full speed from here on, and
+/// 32 B of chaining value per group is 0.05 %.
+pub const GROUP_BYTES: usize = 64 << 10;
+/// Largest plaintext of a sealed record, in bytes: one blob group and its message header.
+pub const RECORD_BYTES: usize = GROUP_BYTES + 256;
+/// Extensions of one object, in bytes.
+pub const EXTENSION_BYTES: usize = 256;
+/// Versions one side may offer.
+pub const VERSIONS: usize = 8;
+/// Largest datagram we make, in bytes: the UDP payload of IPv6's smallest MTU.
+pub const DATAGRAM_BYTES: usize = 1232;
+/// Fragments of one message on a datagram link: a record of [`RECORD_BYTES`] over 200-byte frames.
+pub const FRAGMENTS: usize = 512;
+/// Bytes of unfinished messages kept per datagram link.
+pub const REASSEMBLY_BYTES: usize = 256 << 10;
+/// Unfinished messages kept per datagram link; the oldest goes first.
+pub const REASSEMBLIES: usize = 8;
+
+// ---- Handshake and session -----------------------------------------------------------------
+
+/// Largest handshake message, in bytes.
+pub const HANDSHAKE_BYTES: usize = 1232;
+/// A handshake that takes longer is given up: a second for the radio, four for the crowd.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// Handshakes under way at one time that the other end started.
+pub const HALF_OPEN: usize = 16;
+/// Handshakes per second from which a cookie is asked for on unvalidated paths.
+pub const HANDSHAKES_PER_SECOND: u32 = 200;
+/// Handshakes in a burst from one source class; one more every [`HANDSHAKE_REFILL`].
+pub const HANDSHAKE_BURST: u32 = 32;
+/// How long a source class waits for its next handshake once its burst is spent.
+pub const HANDSHAKE_REFILL: Duration = Duration::from_millis(50);
+/// Source classes remembered; the one not heard of for longest goes first.
+pub const SOURCES: usize = 1024;
+/// Life of the secret behind cookies; a cookie is good for one to two lives.
+pub const COOKIE_LIFE: Duration = Duration::from_secs(120);
+/// Records under one key: the key is ratcheted forward after so many.
+pub const EPOCH_RECORDS: u64 = 4096;
+/// Oldest key in use: it is ratcheted forward before the first record after this time.
+pub const EPOCH_TIME: Duration = Duration::from_secs(120);
+/// Records by which a datagram may be late: two key epochs, all that can still be opened.
+pub const REPLAY_WINDOW: u64 = 2 * EPOCH_RECORDS;
+/// Key epochs a datagram may be ahead: bounds the work an unauthenticated counter can cause.
+pub const EPOCHS_AHEAD: u64 = 2;
+/// Datagrams that failed to open before the link is closed (RFC 9001, section 6.6).
+pub const FORGERIES: u64 = 1 << 36;
+
+// ---- Node ----------------------------------------------------------------------------------
+
+/// Links of one node.
+pub const LINKS: usize = 64;
+/// Neighbours on one local network that we dial by ourselves; we accept up to [`LINKS`].
+pub const LAN_NEIGHBOURS: usize = 12;
+/// Life of a pseudonym and its beacon token, give or take a fifth.
+pub const PSEUDONYM_TIME: Duration = Duration::from_secs(15 * 60);
+/// Silence after which a link is asked whether it lives.
+pub const PING_AFTER: Duration = Duration::from_secs(60);
+/// Silence after which it is given up.
+pub const DEAD_AFTER: Duration = Duration::from_secs(90);
+/// Link control messages a peer may send in a burst; one more every [`CONTROL_REFILL`].
+pub const CONTROL_BURST: u32 = 64;
+/// How long a peer waits for its next link control message once its burst is spent.
+pub const CONTROL_REFILL: Duration = Duration::from_millis(200);
+
+// ---- Finding -------------------------------------------------------------------------------
+
+/// Largest beacon, in bytes.
+pub const BEACON_BYTES: usize = 64;
+/// Time between beacons once the first ones are out.
+pub const BEACON_EVERY: Duration = Duration::from_secs(30);
+/// Beacons heard and remembered; the oldest goes first.
+pub const HEARD: usize = 256;
+/// Dials under way at one time.
+pub const DIALS: usize = 16;
+
+// ---- Sync ----------------------------------------------------------------------------------
+
+/// Channels shared over one link, the padding included.
+pub const SHARED_CHANNELS: usize = 512;
+/// Channel tokens in one message.
+pub const TOKENS: usize = 128;
+/// Logs of one channel.
+pub const LOGS: usize = 64;
+/// Longest item name, in bytes: a relative path.
+pub const NAME_BYTES: usize = 512;
+/// Longest channel name, in bytes.
+pub const CHANNEL_NAME_BYTES: usize = 64;
+/// Content that travels inside its item, in bytes; larger content is a blob.
+pub const INLINE_BYTES: usize = 16 << 10;
+/// Longest item header, in bytes.
+pub const HEADER_BYTES: usize = 1024;
+/// Items in one message: one signature pays for all of them.
+pub const RUN_ITEMS: usize = 512;
+/// Proof hashes in one message: both edges of a tree of 2⁶² leaves.
+pub const EDGE_HASHES: usize = 124;
+/// Items of one log.
+pub const LOG_ITEMS: u64 = 1 << 40;
+/// Runs of items wanted and not yet sent, per link.
+pub const WANTED_RUNS: usize = 64;
+/// Chaining values in one page: 64 MiB of content.
+pub const PAGE_CVS: usize = 1024;
+/// Largest blob, in bytes (1 PiB): three levels of pages.
+pub const BLOB_BYTES: u64 = 1 << 50;
+/// Blobs in transfer over one link, each way.
+pub const OPEN_BLOBS: usize = 64;
+/// Runs of groups in one message, and wanted and not yet sent per blob.
+pub const GROUP_RUNS: usize = 128;
+/// Groups asked for and not yet received, per link.
+pub const GROUPS_IN_FLIGHT: usize = 64;
+/// Longest time between a change and its commit to disk.
+pub const COMMIT_TIME: Duration = Duration::from_millis(200);
