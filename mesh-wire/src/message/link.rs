@@ -1,7 +1,7 @@
 //! What the two ends of one link say about the link itself. `spec/2-session.md`.
 
 use crate::codec::{Opaque, varint};
-use crate::{Token, limits};
+use crate::limits;
 use crate::{codes, layout, messages};
 
 messages! {
@@ -17,8 +17,6 @@ messages! {
         Pong = 0x04,
         /// A part of a message too large for a datagram.
         Fragment = 0x05,
-        /// The sender's new beacon token.
-        Presence = 0x06,
     }
 }
 
@@ -69,14 +67,6 @@ layout! {
     pub struct Pong {
         /// The nonce of the [`Ping`].
         nonce: u64,
-    }
-}
-
-layout! {
-    /// The neighbour's pseudonym rotates: its beacons carry this token from now on.
-    pub struct Presence {
-        /// The new token.
-        token: Token,
     }
 }
 

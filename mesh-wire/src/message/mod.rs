@@ -5,6 +5,7 @@
 
 pub mod find;
 pub mod link;
+pub mod routing;
 pub mod sync;
 
 use crate::codec::{Bytes, DecodeError, Problem, Reader, varint};
@@ -12,6 +13,7 @@ use crate::limits;
 
 pub use find::Beacon;
 pub use link::LinkMessage;
+pub use routing::RouteMessage;
 pub use sync::SyncMessage;
 
 /// Bytes of a frame with a body of `body` bytes.
@@ -33,6 +35,8 @@ pub fn read_frame(reader: &mut Reader) -> Result<(u8, Bytes), DecodeError> {
 pub enum Message {
     /// Between the two ends of one link.
     Link(LinkMessage),
+    /// Who is around.
+    Route(RouteMessage),
     /// Content.
     Sync(SyncMessage),
 }
@@ -41,11 +45,11 @@ impl Message {
     /// Reads a body; `None` for an unknown kind that may be skipped.
     // spec: WIRE-6
     pub fn read_body(kind: u8, body: Bytes) -> Result<Option<Self>, DecodeError> {
-        if let Some(message) = LinkMessage::read_body(kind, body.clone()) {
-            return message.map(|message| Some(Self::Link(message)));
-        }
-        match SyncMessage::read_body(kind, body) {
-            Some(message) => message.map(|message| Some(Self::Sync(message))),
+        let link = || LinkMessage::read_body(kind, body.clone()).map(|m| m.map(Self::Link));
+        let route = || RouteMessage::read_body(kind, body.clone()).map(|m| m.map(Self::Route));
+        let sync = || SyncMessage::read_body(kind, body.clone()).map(|m| m.map(Self::Sync));
+        match link().or_else(route).or_else(sync) {
+            Some(message) => message.map(Some),
             None if kind.is_multiple_of(2) => Ok(None),
             None => Err(DecodeError { field: "frame.kind", problem: Problem::UnknownCritical }),
         }
