@@ -1,1 +1,39 @@
-//! x
+//! One fuzz body per decoder and per state machine: a function that takes any bytes and panics
+//! only if something of ours is broken. They run on stable: `tests/replay.rs` feeds them the
+//! corpora and seeded mutations of them. `cargo +nightly fuzz run NAME` feeds them to libFuzzer.
+//!
+//! | bodies | take the input as |
+//! |---|---|
+//! | [`decode`] | bytes or text from a stranger |
+
+pub mod decode;
+
+/// A body and the name of its corpus and of its libFuzzer program.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name.
+    pub name: &'static str,
+    /// The body.
+    pub body: fn(&[u8]),
+}
+
+/// Declares a list of bodies, each named after its function.
+macro_rules! targets {
+    ($($module:ident::$name:ident)*) => {
+        &[$(Target { name: stringify!($name), body: $module::$name }),*]
+    };
+}
+
+/// The decoders: they allocate at most twice their input and 4 KiB.
+pub const DECODERS: &[Target] = targets! {
+    decode::address
+    decode::beacon
+    decode::channel_link
+    decode::genesis
+    decode::item_header
+    decode::label
+    decode::record
+};
+
+/// The state machines: they take their input as a list of operations.
+pub const MACHINES: &[Target] = targets! {};

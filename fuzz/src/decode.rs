@@ -1,0 +1,80 @@
+//! Bodies for what reads bytes or text: nothing panics, and what is accepted is written back as it
+//! came.
+
+use core::fmt::Debug;
+use core::str::FromStr;
+
+use bytes::Bytes;
+use mesh_wire::codec::Reader;
+use mesh_wire::invite::ChannelLink;
+use mesh_wire::message::sync::{Genesis, ItemHeader};
+use mesh_wire::message::{Beacon, Message, read_frame};
+use mesh_wire::{Address, Label, Wire, limits};
+
+/// A beacon, as it comes from anybody on the local network.
+pub fn beacon(data: &[u8]) {
+    identity::<Beacon>(data);
+}
+
+/// The plaintext of a record: frames of every layer, one after the other.
+pub fn record(data: &[u8]) {
+    let mut reader = Reader::new(Bytes::copy_from_slice(data));
+    while reader.remaining() > 0 {
+        let Ok((kind, body)) = read_frame(&mut reader) else { return };
+        let Ok(Some(message)) = Message::read_body(kind, body.clone()) else { continue };
+        let mut again = Vec::with_capacity(body.len());
+        match message {
+            Message::Link(message) => message.write_body(&mut again),
+            Message::Route(message) => message.write_body(&mut again),
+            Message::Sync(message) => message.write_body(&mut again),
+        }
+        assert_eq!(again, body, "kind {kind:#04x}");
+    }
+}
+
+/// The header of an item, as its writer signed it.
+pub fn item_header(data: &[u8]) {
+    identity::<ItemHeader>(data);
+}
+
+/// The first item of a channel.
+pub fn genesis(data: &[u8]) {
+    identity::<Genesis>(data);
+}
+
+/// A name that a stranger chose.
+pub fn label(data: &[u8]) {
+    identity::<Label<{ limits::NAME_BYTES }>>(data);
+    if let Ok(text) = str::from_utf8(data)
+        && let Ok(label) = Label::<{ limits::NAME_BYTES }>::new(text)
+    {
+        assert_eq!(label.as_str(), text);
+        assert!(!text.contains(['\n', '\r', '\0', '\u{202e}']), "a label that splits a line");
+    }
+}
+
+/// An address, as a user or a peer writes it.
+pub fn address(data: &[u8]) {
+    let Some(address) = text::<Address>(data) else { return };
+    assert_eq!(address.to_string().as_bytes(), data);
+    assert!(data.len() <= limits::ADDRESS_BYTES);
+    let _ = address.socket_addr();
+}
+
+/// A link to a channel, as people pass it on: many spellings, one meaning.
+pub fn channel_link(data: &[u8]) {
+    let Some(link) = text::<ChannelLink>(data) else { return };
+    assert_eq!(link.to_string().parse(), Ok(link));
+}
+
+fn text<T: FromStr>(data: &[u8]) -> Option<T> {
+    str::from_utf8(data).ok()?.parse().ok()
+}
+
+/// What is accepted has one form: the one it came in.
+fn identity<T: Wire + Debug>(data: &[u8]) {
+    if let Ok(value) = T::from_bytes(Bytes::copy_from_slice(data)) {
+        assert_eq!(value.size(), data.len());
+        assert_eq!(value.to_bytes(), data);
+    }
+}

@@ -1,0 +1,69 @@
+//! The first inputs of every corpus: what the bodies accept, so that a fuzzer need not find it by
+//! chance. What fuzzers find later lies beside them.
+
+use bytes::Bytes;
+use mesh_wire::codec::varint;
+use mesh_wire::invite::ChannelLink;
+use mesh_wire::message::sync::{Genesis, ItemHeader};
+use mesh_wire::message::{Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
+use mesh_wire::{ChannelId, Wire};
+
+/// The seeds of the body called `name`, by file name.
+pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
+    let link = ChannelLink(ChannelId([7; 32])).to_string();
+    match name {
+        "address" => texts(&["tcp://192.0.2.7:4001", "tcp://[2001:db8::7]:4001", "ble://aa:bb"]),
+        "beacon" => vec![smallest(|bytes| Beacon::from_bytes(bytes).is_ok())],
+        "channel_link" => texts(&[&link, &link.to_uppercase()]),
+        "genesis" => vec![smallest(|bytes| Genesis::from_bytes(bytes).is_ok())],
+        "item_header" => vec![smallest(|bytes| ItemHeader::from_bytes(bytes).is_ok())],
+        "label" => numbered(["", "photos/market.jpg", "Dörfli – täglich"].map(prefixed)),
+        "record" => records(),
+        other => panic!("no seeds for {other}"),
+    }
+}
+
+fn texts(texts: &[&str]) -> Vec<(String, Vec<u8>)> {
+    numbered(texts.iter().map(|text| text.as_bytes().to_vec()))
+}
+
+fn numbered(inputs: impl IntoIterator<Item = Vec<u8>>) -> Vec<(String, Vec<u8>)> {
+    let named = |(index, input)| (format!("seed-{index:02}"), input);
+    inputs.into_iter().enumerate().map(named).collect()
+}
+
+/// `text` behind its length.
+fn prefixed(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    varint::write(text.len() as u64, &mut bytes);
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+/// One frame of every kind there is, and a record of them all.
+fn records() -> Vec<(String, Vec<u8>)> {
+    let kinds = [LinkMessage::KINDS, RouteMessage::KINDS, SyncMessage::KINDS];
+    let mut all = Vec::new();
+    let mut inputs: Vec<_> = kinds
+        .into_iter()
+        .flatten()
+        .map(|(kind, name)| {
+            let accepts = |body| matches!(Message::read_body(*kind, body), Ok(Some(_)));
+            let (_, body) = smallest(accepts);
+            let mut frame = vec![*kind];
+            varint::write(body.len() as u64, &mut frame);
+            frame.extend_from_slice(&body);
+            all.extend_from_slice(&frame);
+            (name.to_lowercase(), frame)
+        })
+        .collect();
+    inputs.push(("all".into(), all));
+    inputs
+}
+
+/// The shortest run of one byte that `accepts`: empty lists, the first code of every enum.
+fn smallest(accepts: impl Fn(Bytes) -> bool) -> (String, Vec<u8>) {
+    let runs = (0..256).flat_map(|length| [0, 4].map(|byte| vec![byte; length]));
+    let found = runs.into_iter().find(|bytes| accepts(Bytes::copy_from_slice(bytes)));
+    ("smallest".into(), found.expect("some run of bytes is a value"))
+}
