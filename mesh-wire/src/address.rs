@@ -2,7 +2,6 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
@@ -55,7 +54,10 @@ impl FromStr for Address {
         let (transport, rest) = text.split_once("://").ok_or_else(bad)?;
         let plain = |c: u8| c.is_ascii_graphic();
         let named = !transport.is_empty() && transport.bytes().all(|c| c.is_ascii_alphanumeric());
-        if !named || rest.is_empty() || !rest.bytes().all(plain) || text.len() > limits::ADDRESS_BYTES
+        if !named
+            || rest.is_empty()
+            || !rest.bytes().all(plain)
+            || text.len() > limits::ADDRESS_BYTES
         {
             return Err(bad());
         }
@@ -71,14 +73,14 @@ impl fmt::Display for Address {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_string())
+        f.write_str(&self.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::String;
+    use std::string::{String, ToString};
 
     #[test]
     fn addresses_read_what_they_write_and_refuse_the_rest() {

@@ -29,6 +29,11 @@ pub const REASSEMBLIES: usize = 8;
 
 /// Largest handshake message, in bytes.
 pub const HANDSHAKE_BYTES: usize = 1232;
+/// First message of a handshake over datagrams, in bytes, with padding: no answer to it is longer
+/// than three of it, and the usual answer is shorter than it.
+pub const HELLO_BYTES: usize = 128;
+/// Time before a handshake message is repeated over datagrams; doubles with each repetition.
+pub const HANDSHAKE_RESEND: Duration = Duration::from_millis(250);
 /// A handshake that takes longer is given up: a second for the radio, four for the crowd.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 /// Handshakes under way at one time that the other end started.
