@@ -6,6 +6,7 @@ use core::str::FromStr;
 
 use bytes::Bytes;
 use mesh_wire::codec::Reader;
+use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::ChannelLink;
 use mesh_wire::message::sync::{Genesis, ItemHeader};
 use mesh_wire::message::{Beacon, Message, read_frame};
@@ -30,6 +31,13 @@ pub fn record(data: &[u8]) {
         }
         assert_eq!(again, body, "kind {kind:#04x}");
     }
+}
+
+/// What the two ends tell each other inside the messages of a handshake.
+pub fn introduction(data: &[u8]) {
+    identity::<Answer>(data);
+    identity::<Introduction>(data);
+    identity::<Retry>(data);
 }
 
 /// The header of an item, as its writer signed it.

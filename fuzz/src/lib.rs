@@ -5,8 +5,14 @@
 //! | bodies | take the input as |
 //! |---|---|
 //! | [`decode`] | bytes or text from a stranger |
+//! | [`link`] | what happens to the frames between two ends of a link |
+//! | [`machines`] | what happens to two machines and the links between them |
 
+mod bench;
 pub mod decode;
+pub mod link;
+pub mod machines;
+mod source;
 
 /// A body and the name of its corpus and of its libFuzzer program.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +36,17 @@ pub const DECODERS: &[Target] = targets! {
     decode::beacon
     decode::channel_link
     decode::genesis
+    decode::introduction
     decode::item_header
     decode::label
     decode::record
 };
 
 /// The state machines: they take their input as a list of operations.
-pub const MACHINES: &[Target] = targets! {};
+pub const MACHINES: &[Target] = targets! {
+    link::fragments
+    link::handshake
+    link::session
+    link::stream
+    machines::router
+};

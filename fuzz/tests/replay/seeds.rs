@@ -2,7 +2,9 @@
 //! chance. What fuzzers find later lies beside them.
 
 use bytes::Bytes;
+use mesh_sim::seed;
 use mesh_wire::codec::varint;
+use mesh_wire::handshake::Answer;
 use mesh_wire::invite::ChannelLink;
 use mesh_wire::message::sync::{Genesis, ItemHeader};
 use mesh_wire::message::{Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
@@ -19,7 +21,25 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
         "item_header" => vec![smallest(|bytes| ItemHeader::from_bytes(bytes).is_ok())],
         "label" => numbered(["", "photos/market.jpg", "Dörfli – täglich"].map(prefixed)),
         "record" => records(),
-        other => panic!("no seeds for {other}"),
+        "introduction" => vec![smallest(|bytes| Answer::from_bytes(bytes).is_ok())],
+        "stream" => numbered([[&[0, 3][..], &[0, 0, 2, 7, 7].repeat(20)].concat()]),
+        // Each end in turn sends a frame (0) and the other gets it (2).
+        "handshake" => operations(&[
+            &[0, 0, 0, 0, 0],
+            &[2, 0, 0, 0, 0],
+            &[0, 0, 1, 0, 0],
+            &[2, 0, 0, 0, 1],
+            &[0, 0, 0, 0, 0],
+            &[2, 0, 0, 0, 2],
+        ]),
+        // The ends seal a record each (0, an empty one), which the other opens (2).
+        "session" => operations(&[
+            &[0, 0, 0, 0, 0, 0],
+            &[0, 0, 1, 0, 0, 0],
+            &[2, 0, 0, 0, 0],
+            &[2, 0, 0, 0, 1],
+        ]),
+        _ => operations(&[]),
     }
 }
 
@@ -59,6 +79,14 @@ fn records() -> Vec<(String, Vec<u8>)> {
         .collect();
     inputs.push(("all".into(), all));
     inputs
+}
+
+/// Lists of operations: for a machine, any bytes are some. `first` is a list worth to start from.
+fn operations(first: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
+    let random = (0..4).map(|index| seed::rng(index).bytes::<512>().to_vec());
+    let stream = [&[0, 0][..], &first.concat()].concat();
+    let datagrams = [&[0, 1][..], &first.concat()].concat();
+    numbered([stream, datagrams].into_iter().filter(|_| !first.is_empty()).chain(random))
 }
 
 /// The shortest run of one byte that `accepts`: empty lists, the first code of every enum.

@@ -1,0 +1,4 @@
+//! libFuzzer feeds [`mesh_fuzz::link::stream`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mesh_fuzz::link::stream(data));
