@@ -1,6 +1,7 @@
 //! One fuzz body per decoder and per state machine: a function that takes any bytes and panics
-//! only if something of ours is broken. They run on stable: `tests/replay.rs` feeds them the
-//! corpora and seeded mutations of them. `cargo +nightly fuzz run NAME` feeds them to libFuzzer.
+//! only if something of ours is broken. They run on stable: `tests/replay/` feeds them the
+//! corpora and seeded mutations of them. `cargo +nightly fuzz run NAME --features libfuzzer` goes on
+//! for as long as you let it.
 //!
 //! | bodies | take the input as |
 //! |---|---|
