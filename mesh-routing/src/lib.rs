@@ -1,1 +1,27 @@
-//! x
+//! Who is around and how to reach them.
+//!
+//! [`Router`] announces this node to its surroundings, hears others, and says whom to dial. It
+//! owns no socket: beacons leave and dials happen when its owner takes its events.
+//!
+//! | to know | read |
+//! |---|---|
+//! | the state machine | [`router`] |
+//! | who was heard, and when to dial | [`surroundings`] |
+//! | when to announce | [`announce`] |
+//! | peers given by hand | [`fixed`] |
+#![no_std]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod announce;
+pub mod fixed;
+pub mod router;
+pub mod surroundings;
+
+pub use router::{RouteEvent, Router};

@@ -1,0 +1,4 @@
+//! Routers among each other.
+
+mod laws;
+mod neighbours;
