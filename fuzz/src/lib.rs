@@ -1,6 +1,6 @@
 //! One fuzz body per decoder and per state machine: a function that takes any bytes and panics
-//! only if something of ours is broken. They run on stable: `tests/replay/` feeds them the
-//! corpora and seeded mutations of them. `cargo +nightly fuzz run NAME --features libfuzzer` goes on
+//! only if something of ours is broken. They run on stable: `tests/replay/` feeds them the corpora
+//! and seeded mutations of them. `cargo +nightly fuzz run NAME --features libfuzzer` feeds them
 //! for as long as you let it.
 //!
 //! | bodies | take the input as |

@@ -29,9 +29,10 @@ fn declared(code: &str) -> Vec<Entry> {
         } else if let Some(text) = line.strip_prefix("/// ") {
             reason.push(text);
         } else if line.starts_with("pub const ") {
-            let unclear = || panic!("{CODE}: what is the value of {line:?}?");
-            let (name, expression) = constant(line).unwrap_or_else(unclear);
-            let value = shown(name, expression, &mut known).unwrap_or_else(unclear);
+            let read = constant(line)
+                .and_then(|(name, expression)| Some((name, shown(name, expression, &mut known)?)));
+            let (name, value) =
+                read.unwrap_or_else(|| panic!("{CODE}: what is the value of {line:?}?"));
             let reason = reason.join(" ").replace("[`", "`").replace("`]", "`");
             assert!(!reason.is_empty(), "{CODE}: {name} has no reason");
             entries.push(Entry::Limit { name: name.into(), value, reason });
