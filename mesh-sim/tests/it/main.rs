@@ -1,0 +1,7 @@
+//! The simulator's own tests.
+
+mod disk;
+mod hostile;
+mod laws;
+mod net;
+mod toy;
