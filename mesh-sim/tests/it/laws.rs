@@ -2,7 +2,7 @@
 
 use mesh_sim::{Law, Quality, Subject, laws, seeds};
 
-use crate::toy::{Flaw, RUMOURS, Toy, WEIGHT_LIMIT};
+use crate::toy::{Flaw, Heard, RUMOURS, Toy, WEIGHT_LIMIT};
 
 fn subject(flaw: Flaw) -> Subject<Toy> {
     Subject::new(move |_, rng| Toy::new(flaw, rng), WEIGHT_LIMIT)
@@ -79,6 +79,13 @@ fn law_9_finds_a_machine_that_speaks_when_asked() {
 #[test]
 fn law_10_finds_outputs_that_do_not_follow_from_inputs() {
     finds(Law::Replayable, Flaw::Outside, "of the journal");
+}
+
+#[test]
+fn a_life_asks_of_every_event_whether_a_link_should_close() {
+    let asks = |heard: &Heard| panic!("asked about {heard:?}");
+    let why = Law::Quiet.test(&subject(Flaw::None).closing(asks), 0).expect_err("it asks");
+    assert!(why.contains("asked about Heard"), "{why}");
 }
 
 #[test]
