@@ -67,7 +67,7 @@ impl<M: Machine> Bench<M> {
             self.settle();
         }
         while let Some((link, _)) = self.links.first().copied() {
-            self.perform(Operation::Cut(link), &mut source);
+            self.cut(link);
             self.settle();
         }
     }
@@ -100,18 +100,11 @@ impl<M: Machine> Bench<M> {
     fn perform(&mut self, operation: Operation, source: &mut Source<'_>) {
         match operation {
             Operation::Connect(carrier) => self.connect(carrier),
-            Operation::Cut(link) => {
-                if self.links.iter().any(|(open, _)| *open == link) {
-                    self.links.retain(|(open, _)| *open != link);
-                    self.machines
-                        .iter_mut()
-                        .for_each(|m| m.handle(self.now, Input::LinkDown(link)));
-                }
-            }
+            Operation::Cut(link) => self.cut(link),
             Operation::Exchange(link, count) => {
-                for _ in 0..count {
-                    self.pass(link, 0);
-                    self.pass(link, 1);
+                for from in [0, 1].repeat(count) {
+                    self.pass(link, from);
+                    self.settle();
                 }
             }
             Operation::Forge(link, bytes) => {
@@ -122,7 +115,7 @@ impl<M: Machine> Bench<M> {
             Operation::Wait(span) => {
                 self.now.time = self.now.time + span;
                 self.now.unix.0 += span.as_millis() as u64;
-                self.machines.iter_mut().for_each(|machine| tick(machine, self.now));
+                self.tick();
             }
             Operation::Command => (self.kind.command)(&mut self.machines, self.now, source),
         }
@@ -135,7 +128,7 @@ impl<M: Machine> Bench<M> {
         self.opened += 1;
         let id = LinkId(self.opened);
         let largest_frame = match carrier {
-            Carrier::Stream => mesh_wire::limits::RECORD_BYTES + 64,
+            Carrier::Stream => mesh_wire::limits::RECORD_BYTES,
             Carrier::Datagram => mesh_wire::limits::DATAGRAM_BYTES,
         };
         let secured = (self.kind.secured)(id);
@@ -161,38 +154,40 @@ impl<M: Machine> Bench<M> {
         self.machines[1 - from].handle(self.now, Input::Receive(link, read));
     }
 
+    /// Lets the machines do what is due until they want to sleep.
+    fn tick(&mut self) {
+        for index in 0..self.machines.len() {
+            let mut ticks = 0;
+            while self.machines[index].wake_at().is_some_and(|wake| wake.at <= self.now.time) {
+                self.machines[index].handle(self.now, Input::Tick);
+                self.settle();
+                ticks += 1;
+                assert!(ticks < SPIN, "no sleep: {:?}", self.machines[index].wake_at());
+            }
+        }
+    }
+
     /// Takes all events and checks the laws that hold at every moment.
     fn settle(&mut self) {
-        let mut closing = Vec::new();
-        for machine in &mut self.machines {
-            let events = core::iter::from_fn(|| machine.poll_event()).take(SPIN);
-            let closes = |event| (self.kind.closes)(&event);
-            let (mut count, mut close) = (0, Vec::new());
-            events.for_each(|event| {
-                count += 1;
-                close.extend(closes(event));
-            });
-            assert!(count < SPIN, "events without end");
-            closing.append(&mut close);
+        let mut events = 0;
+        while let Some(event) = self.machines.iter_mut().find_map(Machine::poll_event) {
+            events += 1;
+            assert!(events < SPIN, "events without end: {event:?}");
+            if let Some(link) = (self.kind.closes)(&event) {
+                self.cut(link);
+            }
+        }
+        for machine in &self.machines {
             let (weight, limit) = (machine.weight(), self.kind.weight_limit);
             assert!(weight <= limit, "{weight} bytes held, at most {limit}");
         }
-        for link in closing {
-            self.perform(Operation::Cut(link), &mut Source::new(&[]));
-        }
     }
-}
 
-/// Ticks until the machine wants to sleep.
-fn tick<M: Machine>(machine: &mut M, now: Now) {
-    for _ in 0..SPIN {
-        if machine.wake_at().is_none_or(|wake| wake.at > now.time) {
-            return;
-        }
-        machine.handle(now, Input::Tick);
-        while machine.poll_event().is_some() {}
+    fn cut(&mut self, link: LinkId) {
+        let Some(at) = self.links.iter().position(|(open, _)| *open == link) else { return };
+        self.links.remove(at);
+        self.machines.iter_mut().for_each(|m| m.handle(self.now, Input::LinkDown(link)));
     }
-    panic!("it does not go back to sleep: {:?}", machine.wake_at());
 }
 
 /// A neighbour whose handshake is done.
