@@ -9,7 +9,7 @@ use crate::codec::{Extensions, List, Problem, Reader};
 use crate::{Carrier, DecodeError, Token, Wire, layout, limits};
 
 /// Type of the first message, from the end that dialled.
-pub(super) const HELLO: u8 = 0x10;
+pub(crate) const HELLO: u8 = 0x10;
 /// Type of the second message.
 pub(super) const ANSWER: u8 = 0x11;
 /// Type of the third message.

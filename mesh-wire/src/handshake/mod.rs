@@ -26,6 +26,8 @@ use crate::{Carrier, PeerId, Rng, Role, Time, Wake, limits};
 use noise::{Run, Setup};
 
 pub use error::HandshakeError;
+#[cfg(test)]
+pub(crate) use frames::HELLO as HELLO_TYPE;
 pub use frames::{Answer, Introduction, Retry, Versions};
 pub(crate) use frames::{cookie_and_hash, retry_frame};
 pub use pseudonym::Pseudonym;

@@ -77,7 +77,7 @@ impl Datagrams {
     }
 
     /// The counter nearest the start of the current epoch that ends in the 24 bits of the header.
-    fn counter(&self, record: &[u8]) -> Result<u64, OpenError> {
+    pub(super) fn counter(&self, record: &[u8]) -> Result<u64, OpenError> {
         let Some([0, a, b, c]) = record.first_chunk() else {
             return Err(OpenError::Malformed);
         };
