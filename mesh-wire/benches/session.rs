@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mesh_wire::codec::Extensions;
 use mesh_wire::handshake::{Config, Handshake, Introduction, Pseudonym, Versions};
 use mesh_wire::session::Session;
-use mesh_wire::{Carrier, Rng, Time, Token, limits, seal};
+use mesh_wire::{Carrier, Rng, Time, limits, seal};
 
 const SIZES: [usize; 3] = [64, 1200, limits::GROUP_BYTES];
 const NOW: Time = Time(0);
@@ -24,7 +24,7 @@ fn sessions(carrier: Carrier) -> (Session, Session) {
         network: [0; 32],
         versions: Versions::new(&[1]),
         pseudonym: Pseudonym::generate(&mut rng),
-        introduction: Introduction { token: Token([0; 8]), extensions: Extensions::default() },
+        introduction: Introduction { extensions: Extensions::default() },
         cipher: seal::chacha20poly1305,
     };
     let (one, two) = (config(), config());

@@ -94,7 +94,7 @@ impl Admission {
     ///
     /// While more than half of the common allowance is left, everybody may; below that, only who
     /// has shown that it hears us at its source: the other half is theirs.
-    // spec: SESSION-13
+    // spec: SESSION-17
     pub fn ask(&mut self, now: Time, source: &Source, link: LinkId, path: Path<'_>) -> Verdict {
         self.rotate(now);
         if let Path::Unvalidated(frame) = path {
@@ -190,7 +190,7 @@ impl fmt::Debug for Admission {
 }
 
 /// The cookie for a hello with this hash from this source.
-// spec: SESSION-14
+// spec: SESSION-21
 fn bake(secret: &[u8; 32], source: &Source, hash: &[u8; 32]) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new_keyed(secret);
     hasher.update(&source.path).update(hash);

@@ -32,7 +32,7 @@ impl Fragments {
     /// Cuts `frame` into fragments whose frames take at most `room` bytes. `None` if it is empty
     /// or would take more than [`limits::FRAGMENTS`]. Frames under way on one link differ in
     /// `message`.
-    // spec: SESSION-15
+    // spec: SESSION-13
     #[must_use]
     pub fn new(message: u32, frame: Bytes, room: usize) -> Option<Self> {
         // Kind, length, message, index, total and the part's length, each at its longest.
@@ -83,7 +83,7 @@ impl Unfinished {
 impl Reassembly {
     /// Takes a fragment; gives the frame it completes. What is refused changes nothing, and what
     /// is over a limit pushes out the oldest unfinished frame.
-    // spec: SESSION-15
+    // spec: SESSION-13
     pub fn receive(&mut self, fragment: Fragment) -> Result<Option<Bytes>, Fault> {
         let Fragment { message, index, total, bytes } = fragment;
         let bytes = bytes.into_bytes();

@@ -58,7 +58,7 @@ fn classes_are_a_slash_24_and_a_slash_64() {
     assert_ne!(of("0.0.0.1:1").class, of("[::1]:1").class);
 }
 
-// spec: SESSION-13
+// spec: SESSION-17
 #[test]
 fn a_class_has_a_burst_and_then_one_at_a_time() {
     let mut guard = guard();
@@ -76,7 +76,7 @@ fn a_class_has_a_burst_and_then_one_at_a_time() {
     );
 }
 
-// spec: SESSION-13
+// spec: SESSION-17
 #[test]
 fn l_02_the_oldest_half_open_handshake_gives_way_and_none_outlives_its_time() {
     let mut guard = guard();
@@ -97,7 +97,7 @@ fn l_02_the_oldest_half_open_handshake_gives_way_and_none_outlives_its_time() {
     assert!(guard.half_open.len() <= limits::HALF_OPEN);
 }
 
-// spec: SESSION-14
+// spec: SESSION-21
 #[test]
 fn a_crowd_is_asked_for_cookies_and_who_brings_one_comes_in() {
     let mut guard = guard();
@@ -111,7 +111,7 @@ fn a_crowd_is_asked_for_cookies_and_who_brings_one_comes_in() {
     assert!(matches!(verdict, Verdict::Accept { .. }), "{verdict:?}");
 }
 
-// spec: SESSION-14
+// spec: SESSION-21
 #[test]
 fn a_cookie_is_good_for_one_source_one_hello_and_two_lives_at_most() {
     let one = source(99 << 16, 4001);
@@ -151,7 +151,7 @@ fn a_cookie_does_not_outlive_the_process() {
     assert!(matches!(ask(&mut after, later(0), &one, &hello(cookie, 7)), Verdict::Retry(_)));
 }
 
-// spec: SESSION-14
+// spec: SESSION-21
 #[test]
 fn l_03_the_demand_for_a_cookie_is_shorter_than_any_hello() {
     let mut guard = guard();

@@ -24,7 +24,7 @@ fn refused(reassembly: &mut Reassembly, fragment: Fragment) {
     assert_eq!(reassembly.weight(), weight);
 }
 
-// spec: SESSION-15
+// spec: SESSION-13
 #[test]
 fn every_fragment_fits_and_all_of_them_make_the_frame() {
     for length in [1, 2, 180, 181, 1200, 5000, FRAME_BYTES] {
@@ -54,7 +54,7 @@ fn every_fragment_fits_and_all_of_them_make_the_frame() {
     assert!(Fragments::new(1, frame(limits::FRAGMENTS + 1), 11).is_none());
 }
 
-// spec: SESSION-15
+// spec: SESSION-13
 #[test]
 fn l_05_fragments_that_fit_nothing_are_refused_and_disturb_nobody() {
     let mut reassembly = Reassembly::default();

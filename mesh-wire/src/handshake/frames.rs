@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::HandshakeError;
 use crate::codec::{Extensions, List, Problem, Reader};
-use crate::{Carrier, DecodeError, Token, Wire, layout, limits};
+use crate::{Carrier, DecodeError, Wire, layout, limits};
 
 /// Type of the first message, from the end that dialled.
 pub(crate) const HELLO: u8 = 0x10;
@@ -23,8 +23,6 @@ pub type Versions = List<u8, { limits::VERSIONS }>;
 layout! {
     /// What each end tells the other about itself inside the handshake.
     pub struct Introduction {
-        /// The token its beacons carry now.
-        token: Token,
         /// What later versions add.
         extensions: Extensions,
     }
@@ -52,9 +50,8 @@ layout! {
     }
 }
 
-/// Bytes of an answer around its introduction's extensions: type, `e`, `s`, tag, list, choice,
-/// token.
-const ANSWER_BYTES: usize = 1 + 32 + 48 + 16 + (1 + limits::VERSIONS) + 1 + 8;
+/// Bytes of an answer around its introduction: type, `e`, `s`, tag, list, choice.
+const ANSWER_BYTES: usize = 1 + 32 + 48 + 16 + (1 + limits::VERSIONS) + 1;
 // No answer, not even with all the extensions there may be, is three times its hello.
 const _: () = assert!(ANSWER_BYTES + 2 + limits::EXTENSION_BYTES <= 3 * limits::HELLO_BYTES);
 const _: () = assert!(ANSWER_BYTES + 2 + limits::EXTENSION_BYTES <= limits::HANDSHAKE_BYTES);

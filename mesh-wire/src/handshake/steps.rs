@@ -181,7 +181,7 @@ impl Handshake {
     }
 
     /// The first demand for a cookie is followed at once, later ones with the next repetition.
-    // spec: SESSION-14
+    // spec: SESSION-21
     fn on_retry(&mut self, now: Time, body: &[u8]) -> Result<(), HandshakeError> {
         let retry = Retry::from_bytes(Bytes::copy_from_slice(body))?;
         let named = cookie_and_hash(&self.frame).map(|(cookie, hash)| (*cookie, hash));

@@ -10,7 +10,7 @@ use super::{Hello, config, prologue};
 use crate::handshake::frames::{ANSWER, Answer, FINISH};
 use crate::handshake::{Established, Handshake, Introduction, Versions};
 use crate::session::Session;
-use crate::{Carrier, Rng, Role, Time, Token, Wire, limits};
+use crate::{Carrier, Rng, Role, Time, Wire, limits};
 
 const NOW: Time = Time(7);
 
@@ -110,7 +110,7 @@ fn h_02_stock_snow_agrees_in_both_roles_over_random_messages() {
         let (established, peer) = meet(role, &mut rng);
         assert_eq!(established.role, role);
         assert_eq!(&established.binding[..], peer.get_handshake_hash(), "round {round}");
-        assert_eq!(established.introduction.token, Token([9; 8]));
+        assert_eq!(established.introduction, introduction(9));
         let (mut session, mut peer) = (established.session, peer.into_transport_mode().unwrap());
         for _ in 0..500 {
             let mut text = vec![0; rng.below(1000) as usize];
