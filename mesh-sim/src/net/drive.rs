@@ -35,7 +35,11 @@ impl<M: Machine> World<M> {
         self.last_travel = self.now;
         if self.end(link).up {
             match M::Message::from_bytes(bytes) {
-                Ok(message) => self.handle(link, Input::Receive(link, message)),
+                Ok(message) => {
+                    let node = self.end(link).node;
+                    self.count_wake(node, "a message came");
+                    self.handle(link, Input::Receive(link, message));
+                }
                 Err(error) => panic!("a machine sent what it would not read: {error}"),
             }
         }
@@ -75,6 +79,8 @@ impl<M: Machine> World<M> {
         }
         state.ticked = (self.now, if state.ticked.0 == self.now { state.ticked.1 + 1 } else { 0 });
         let ticks = state.ticked.1;
+        let reason = state.wake.map_or("", |wake| wake.reason);
+        self.count_wake(node, reason);
         let now = self.now(node);
         self.nodes[node].machine.handle(now, Input::Tick);
         let silent = !self.drain(node);
@@ -82,6 +88,10 @@ impl<M: Machine> World<M> {
         if wake.is_some_and(|wake| wake.at <= self.now) && (silent || ticks > RUNAWAY) {
             panic!("node {node} spins: it was ticked, did nothing and says {wake:?}");
         }
+    }
+
+    fn count_wake(&mut self, node: usize, reason: &'static str) {
+        *self.nodes[node].wakes.entry(reason).or_default() += 1;
     }
 
     /// Polls a machine until it is dry; whether anything came out.

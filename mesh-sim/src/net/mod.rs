@@ -2,7 +2,7 @@
 
 mod drive;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::ops::Range;
 use std::time::Duration;
@@ -80,6 +80,8 @@ struct Node<M: Machine> {
     alarm: Option<Time>,
     /// When it was last ticked, and how often at that instant.
     ticked: (Time, u32),
+    /// What woke it, and how often.
+    wakes: BTreeMap<&'static str, u64>,
     events: Vec<M::Event>,
 }
 
@@ -114,6 +116,7 @@ impl<M: Machine> World<M> {
             wake: None,
             alarm: None,
             ticked: (Time(0), 0),
+            wakes: BTreeMap::new(),
             events: Vec::new(),
         });
         self.drain(node);
@@ -276,6 +279,13 @@ impl<M: Machine> World<M> {
     #[must_use]
     pub fn traffic(&self, link: LinkId) -> Traffic {
         self.ends[link.0 as usize].traffic
+    }
+
+    /// What woke a node since the start, and how often: its own alarms by their reasons, and
+    /// `"a message came"`.
+    #[must_use]
+    pub fn wakes(&self, node: usize) -> &BTreeMap<&'static str, u64> {
+        &self.nodes[node].wakes
     }
 
     /// The events of a node that were kept.
