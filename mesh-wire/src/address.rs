@@ -12,6 +12,7 @@ use crate::limits;
 
 /// An address in the form `transport://rest`, printable ASCII, at most
 /// [`limits::ADDRESS_BYTES`] bytes. Only the transport it names understands the rest.
+// spec: WIRE-11
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(Box<str>);
 
@@ -82,6 +83,7 @@ mod tests {
     use super::*;
     use std::string::{String, ToString};
 
+    // spec: WIRE-11
     #[test]
     fn addresses_read_what_they_write_and_refuse_the_rest() {
         for good in ["tcp://192.0.2.7:4001", "tcp://[fe80::1%3]:9", "ble://aa:bb"] {

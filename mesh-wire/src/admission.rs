@@ -20,6 +20,14 @@ pub struct Source {
     pub path: [u8; 18],
 }
 
+impl Source {
+    /// A medium without addresses: every link is a source of its own.
+    #[must_use]
+    pub fn of_link(link: LinkId) -> Self {
+        Self { class: link.0.to_be_bytes(), path: [0; 18] }
+    }
+}
+
 impl From<SocketAddr> for Source {
     fn from(at: SocketAddr) -> Self {
         let mut class = [0; 8];

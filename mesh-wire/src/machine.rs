@@ -7,7 +7,9 @@
 //! ```text
 //! loop {
 //!     while let Some(event) = machine.poll_event() { tell(event) }
-//!     for link in writable { while let Some(message) = machine.poll_send(now, link, room) { send(message) } }
+//!     for link in writable {
+//!         while let Some(message) = machine.poll_send(now, link, room) { send(message) }
+//!     }
 //!     machine.handle(now, wait_for(input, machine.wake_at()));
 //! }
 //! ```

@@ -153,7 +153,7 @@ fn a_cookie_does_not_outlive_the_process() {
 
 // spec: SESSION-21
 #[test]
-fn l_03_the_demand_for_a_cookie_is_shorter_than_any_hello() {
+fn the_demand_for_a_cookie_is_shorter_than_any_hello() {
     let mut guard = guard();
     crowd(&mut guard, later(0));
     let one = source(99 << 16, 4001);

@@ -15,9 +15,12 @@
 /// use mesh_wire::Wire;
 /// assert_eq!(&Run { first: 1, count: 64 }.to_bytes()[..], [1, 0x40, 64]);
 /// ```
+// spec: WIRE-1
 #[macro_export]
 macro_rules! layout {
-    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* pub struct $name:ident {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
@@ -49,9 +52,12 @@ macro_rules! layout {
 }
 
 /// Declares an enum of one byte.
+// spec: WIRE-8
 #[macro_export]
 macro_rules! codes {
-    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$code_doc:meta])* $code:ident = $value:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* pub enum $name:ident {
+        $($(#[$code_doc:meta])* $code:ident = $value:literal),* $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name { $($(#[$code_doc])* $code),* }
@@ -87,7 +93,9 @@ macro_rules! codes {
 /// Declares the messages of one layer: their kinds and their bodies.
 #[macro_export]
 macro_rules! messages {
-    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$body_doc:meta])* $body:ident = $kind:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* pub enum $name:ident {
+        $($(#[$body_doc:meta])* $body:ident = $kind:literal),* $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum $name { $($(#[$body_doc])* $body($body)),* }

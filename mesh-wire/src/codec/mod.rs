@@ -118,6 +118,7 @@ macro_rules! number {
 number!(u16, u32, u64);
 
 /// Types that are a fixed number of bytes.
+// spec: WIRE-1
 macro_rules! fixed {
     ($($type:ty, $length:literal, $to:expr, $from:expr;)*) => {$(
         impl Wire for $type {
@@ -169,8 +170,3 @@ impl Wire for UnixTime {
         Ok(Self(u64::from_be_bytes([0, 0, a, b, c, d, e, f])))
     }
 }
-
-#[cfg(test)]
-pub(crate) mod laws;
-#[cfg(test)]
-mod tests;

@@ -12,7 +12,7 @@ use mesh_wire::{Carrier, PeerId, Rng, Role, Time, Wire, limits, seal};
 use proptest::prelude::*;
 
 /// A config of the node `who`.
-pub(crate) fn config(carrier: Carrier, who: u8) -> Config {
+fn config(carrier: Carrier, who: u8) -> Config {
     Config {
         carrier,
         network: [0; 32],
@@ -129,6 +129,13 @@ fn pair(carrier: Carrier) -> [End; 2] {
     ]
 }
 
+/// The two ends of a session, the initiator's first.
+pub(crate) fn established(carrier: Carrier) -> [Session; 2] {
+    let mut ends = pair(carrier);
+    run(&mut ends, |_| true);
+    ends.map(|mut end| end.established.pop().expect("they meet").session)
+}
+
 const BOTH: [Carrier; 2] = [Carrier::Stream, Carrier::Datagram];
 
 // spec: SESSION-3, SESSION-5
@@ -175,7 +182,7 @@ fn bindings_differ_between_links_and_nothing_lasting_is_in_clear() {
 
 // spec: SESSION-4
 #[test]
-fn l_03_an_answer_is_never_three_times_its_hello_and_usually_shorter() {
+fn an_answer_is_never_three_times_its_hello_and_usually_shorter() {
     let mut ends = pair(Carrier::Datagram);
     let hello = ends[0].send(Time(0));
     assert_eq!(hello.len(), limits::HELLO_BYTES);
@@ -238,7 +245,7 @@ fn w_06_the_highest_common_version_is_spoken_and_none_else() {
 
 // spec: SESSION-3, SESSION-5
 #[test]
-fn h_12_a_list_of_versions_changed_on_its_way_makes_the_handshake_fail() {
+fn a_list_of_versions_changed_on_its_way_makes_the_handshake_fail() {
     let mut ends = pair(Carrier::Stream);
     for (end, role) in [(0, Role::Initiator), (1, Role::Responder)] {
         let mut config = config(Carrier::Stream, end as u8 + 1);
