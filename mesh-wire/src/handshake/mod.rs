@@ -151,7 +151,8 @@ impl Handshake {
         frame: &[u8],
     ) -> Result<Option<Established>, HandshakeError> {
         let outcome = self.take(now, frame);
-        if outcome.is_err() && self.config.carrier == Carrier::Stream {
+        let is_done = matches!(self.state, State::Done);
+        if outcome.is_err() && self.config.carrier == Carrier::Stream && !is_done {
             self.state = State::Failed;
         }
         outcome

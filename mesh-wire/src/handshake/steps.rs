@@ -106,7 +106,8 @@ impl Handshake {
         };
         let payload = run.read(message)?;
         // From here on the message is the other end's own: what is wrong with it is its fault.
-        let State::Asking { run, .. } = core::mem::replace(&mut self.state, State::Failed) else {
+        let before = core::mem::replace(&mut self.state, State::Failed);
+        let State::Asking { mut run, .. } = before else {
             return Err(HandshakeError::Unexpected);
         };
         let answer = Answer::from_bytes(payload.into())?;
@@ -115,7 +116,6 @@ impl Handshake {
         if agreed != Some(answer.choice) {
             return Err(HandshakeError::Downgrade);
         }
-        let mut run = run;
         self.frame = run.write(&self.config.introduction.to_bytes())?;
         self.frame.insert(0, FINISH);
         self.due = Some(now);

@@ -152,6 +152,8 @@ fn two_strangers_get_one_session_and_know_what_the_other_said() {
             assert_eq!(established.peer, them.pseudonym.peer());
             assert_eq!(established.introduction, them.introduction);
             assert_eq!(established.version, 1);
+            // What comes late does not undo it.
+            assert!(ends[end].handshake.receive(Time(1), &[0x11; 80]).is_err());
             assert_eq!(ends[end].handshake.progress(Time(9_000_000)), Progress::Done);
         }
     }
