@@ -1,1 +1,50 @@
-//! x
+//! What spreads: channels that one node signs and any number of others follow, fetch from each
+//! other and serve on, trusting nobody but the writer.
+//!
+//! [`Sync`] is a [`mesh_wire::Machine`]: it does nothing by itself and touches nothing but its
+//! [`Store`]. `spec/5-sync.md` has the rules, and comments of the form `spec: SYNC-6` name them.
+//!
+//! | to know | read |
+//! |---|---|
+//! | what the machine is and how it fails | `sync`, `health` |
+//! | what the owner can do and see | `command`, `status`, `event` |
+//! | how a stranger's copy gets trusted | `merkle/proof` |
+//! | what an item, a head and a log are | `channel` |
+//! | how large content is cut and verified | `blob` |
+//! | what is here, and how it gets in and out | `library`, [`store`] |
+//! | what is known of a neighbour | `peer` |
+//! | how items flow in | `follow` |
+//! | how items and groups flow out | `serve` |
+//! | which groups are asked of whom | `fetch` |
+#![no_std]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod blob;
+mod channel;
+mod command;
+mod event;
+mod fetch;
+mod follow;
+mod health;
+mod library;
+mod merkle;
+mod peer;
+mod serve;
+mod status;
+pub mod store;
+mod sync;
+
+pub use blob::{BlobId, Outboard, OutboardBuilder};
+pub use channel::ChannelName;
+pub use command::{Content, NewItem, Refused};
+pub use event::Event;
+pub use status::{BlobStatus, ChannelStatus, ItemState, ItemStatus, Role};
+pub use store::{MemoryStore, Store, StoreError, Table};
+pub use sync::Sync;

@@ -1,11 +1,16 @@
 //! What sync asks of a disk. mesh-node keeps it in redb and sparse files, tests in memory,
 //! mesh-sim on a disk that forgets and lies.
 
+pub(crate) mod key;
+mod memory;
+
 use alloc::string::String;
 
 use bytes::Bytes;
 use mesh_wire::Hash;
 use thiserror::Error;
+
+pub use memory::MemoryStore;
 
 /// An ordered key-value index beside files of blob bytes.
 ///
@@ -50,23 +55,25 @@ pub enum Table {
     Channels = 0,
     /// (channel, log, sequence number) → item.
     Items = 1,
-    /// (channel, log, level, index) → root of a complete subtree.
+    /// (channel, log, level, tile) → 256 nodes of the log's tree.
     Nodes = 2,
-    /// Blob → its size and state.
+    /// Blob → how much of it is here. A blob is named by its hash and its size.
     Blobs = 3,
     /// (blob, level, page) → chaining values.
     Cvs = 4,
     /// (blob, page) → which groups are here.
     Groups = 5,
-    /// (blob, channel) → nothing: the channels whose items name a blob.
+    /// (blob, channel) → the first item of the channel that names it, and how many do.
     References = 6,
     /// Channel → the key that signs it.
     Secrets = 7,
+    /// (channel, log, sequence number) → blob that is named there first and is not here whole.
+    Missing = 8,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -75,6 +82,7 @@ impl Table {
         Self::Groups,
         Self::References,
         Self::Secrets,
+        Self::Missing,
     ];
 }
 

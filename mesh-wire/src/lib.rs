@@ -28,6 +28,7 @@ pub mod fault;
 pub mod fragment;
 pub mod handshake;
 pub mod id;
+pub mod invite;
 pub mod label;
 pub mod limits;
 pub mod machine;
@@ -37,6 +38,9 @@ pub mod seal;
 pub mod session;
 pub mod sign;
 pub mod time;
+
+/// Versions of the protocol that this code speaks, ascending.
+pub const VERSIONS: [u8; 1] = [1];
 
 pub use address::Address;
 pub use codec::{DecodeError, Wire};

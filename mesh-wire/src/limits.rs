@@ -91,8 +91,8 @@ pub const DIALS: usize = 16;
 
 /// Channels shared over one link, the padding included.
 pub const SHARED_CHANNELS: usize = 512;
-/// Channel tokens in one message.
-pub const TOKENS: usize = 128;
+/// The number of channel tokens is padded to a multiple of this.
+pub const TOKENS_STEP: usize = 16;
 /// Logs of one channel.
 pub const LOGS: usize = 64;
 /// Longest item name, in bytes: a relative path.
@@ -105,21 +105,39 @@ pub const INLINE_BYTES: usize = 16 << 10;
 pub const HEADER_BYTES: usize = 1024;
 /// Items in one message: one signature pays for all of them.
 pub const RUN_ITEMS: usize = 512;
-/// Proof hashes in one message: both edges of a tree of 2⁶² leaves.
-pub const EDGE_HASHES: usize = 124;
+/// Proof hashes in one message: the right edge of a tree of [`LOG_ITEMS`] leaves.
+pub const EDGE_HASHES: usize = 40;
 /// Items of one log.
 pub const LOG_ITEMS: u64 = 1 << 40;
-/// Runs of items wanted and not yet sent, per link.
-pub const WANTED_RUNS: usize = 64;
+/// Bytes of items asked for and not yet received, per link and channel.
+pub const WANT_BYTES: u64 = 1 << 20;
+/// Bytes of new items that go to a neighbour unasked; of more it is only told.
+pub const PUSH_BYTES: usize = 1024;
 /// Chaining values in one page: 64 MiB of content.
 pub const PAGE_CVS: usize = 1024;
-/// Largest blob, in bytes (1 PiB): three levels of pages.
+/// Largest blob, in bytes (1 PiB): four levels of pages.
 pub const BLOB_BYTES: u64 = 1 << 50;
-/// Blobs in transfer over one link, each way.
-pub const OPEN_BLOBS: usize = 64;
-/// Runs of groups in one message, and wanted and not yet sent per blob.
-pub const GROUP_RUNS: usize = 128;
+/// Pages of blobs in transfer over one link, each way, and in transfer at all: enough small blobs
+/// at a time to fill a link, few enough to keep their bitmaps in memory.
+pub const OPEN_PAGES: usize = 64;
 /// Groups asked for and not yet received, per link.
 pub const GROUPS_IN_FLIGHT: usize = 64;
 /// Longest time between a change and its commit to disk.
 pub const COMMIT_TIME: Duration = Duration::from_millis(200);
+/// Bytes written and not yet committed to disk; bytes of the index count eight times.
+pub const UNCOMMITTED_BYTES: u64 = 64 << 20;
+/// Time before what was not answered is said again on a datagram link; doubles each time, up to
+/// [`REPEAT_MAX`].
+pub const REPEAT_TIME: Duration = Duration::from_secs(2);
+/// The same on a stream, which loses nothing: only who does not answer is asked again.
+pub const REPEAT_TIME_STREAM: Duration = Duration::from_secs(30);
+/// Longest time between two repetitions.
+pub const REPEAT_MAX: Duration = Duration::from_secs(64);
+/// Requests that a neighbour leaves unanswered in a row before nothing more is asked of it.
+pub const UNANSWERED: u32 = 6;
+/// Time a page of which nobody around has anything keeps its place while others wait for one.
+pub const PAGE_TIME: Duration = Duration::from_secs(10);
+/// Time between two looks for what is overdue.
+pub const CHORE_TIME: Duration = Duration::from_millis(250);
+/// Events that wait for the owner; the oldest goes first.
+pub const EVENTS: usize = 1024;

@@ -50,3 +50,17 @@ impl crate::Wire for PortNumber {
         Self::new(port).ok_or_else(|| reader.error(crate::codec::Problem::Undefined))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PortNumber;
+    use crate::{Wire, codec::Reader};
+
+    // spec: FIND-3
+    #[test]
+    fn ports_below_1024_are_refused() {
+        for (bytes, expected) in [([0x03, 0xff], None), ([0x04, 0x00], PortNumber::new(1024))] {
+            assert_eq!(PortNumber::read(&mut Reader::new(bytes.to_vec().into())).ok(), expected);
+        }
+    }
+}

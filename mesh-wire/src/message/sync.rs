@@ -1,7 +1,7 @@
 //! What spreads: channels, their logs, and blobs. `spec/5-sync.md`.
 //!
 //! A channel is named by its index in the list of tokens that the *sender of the message* has
-//! shared on this link. A blob is named by the handle its *asker* chose.
+//! shared on this link. Blobs travel page by page; a page is named by the handle its *asker* chose.
 
 use crate::codec::{Extensions, List, Opaque};
 use crate::id::WriterId;
@@ -11,55 +11,57 @@ use crate::{codes, layout, messages};
 messages! {
     /// Kinds 0x20 to 0x3f.
     pub enum SyncMessage {
-        /// Channels the sender shares.
+        /// The channels the sender shares.
         Share = 0x20,
-        /// A channel it no longer shares.
-        Unshare = 0x22,
-        /// What it has of a channel.
+        /// Acknowledges [`Share`] and [`Summary`].
+        Heard = 0x22,
+        /// What the sender has of a channel.
         Summary = 0x24,
         /// Asks for items.
         Want = 0x26,
         /// Items, with what proves them.
         Items = 0x28,
-        /// Asks what the other has of a blob.
-        BlobAsk = 0x2a,
+        /// Asks what the other has of a page of a blob.
+        PageAsk = 0x2a,
         /// What it has.
-        BlobHave = 0x2c,
-        /// Asks for groups.
-        BlobWant = 0x2e,
-        /// Asks for a page of chaining values.
+        PageHave = 0x2c,
+        /// Asks for groups of a page.
+        GroupsWant = 0x2e,
+        /// Asks for chaining values.
         CvsWant = 0x30,
-        /// The page.
+        /// The chaining values.
         Cvs = 0x32,
         /// One group.
-        BlobData = 0x34,
-        /// The asker needs the blob no longer.
-        BlobDrop = 0x36,
+        GroupData = 0x34,
+        /// The asker needs the page no longer.
+        PageDrop = 0x36,
     }
 }
 
 layout! {
-    /// More channels that the sender shares, as tokens only somebody who knows the channel can
-    /// recognise; the rest are random and pad the list.
+    /// The channels that the sender shares, all of them, as tokens that only somebody who knows
+    /// the channel can recognise. The rest are random and pad the list. Replaces the list before.
     pub struct Share {
-        /// The index of the first token: the number of tokens shared before.
-        first: u32,
+        /// Counts the sender's [`Share`]s and [`Summary`]s on this link.
+        serial: u32,
         /// One token per channel.
-        tokens: List<[u8; 8], { limits::TOKENS }>,
+        tokens: List<[u8; 8], { limits::SHARED_CHANNELS }>,
     }
 }
 
 layout! {
-    /// The sender shares this channel no longer.
-    pub struct Unshare {
-        /// Its index.
-        channel: u32,
+    /// The sender has taken these [`Share`]s and [`Summary`]s.
+    pub struct Heard {
+        /// Their serials.
+        serials: List<u32, { limits::SHARED_CHANNELS }>,
     }
 }
 
 layout! {
-    /// What the sender has of a channel.
+    /// What the sender has of a channel. Replaces what it said before.
     pub struct Summary {
+        /// Counts the sender's [`Share`]s and [`Summary`]s on this link.
+        serial: u32,
         /// The channel's index.
         channel: u32,
         /// Its logs.
@@ -76,21 +78,24 @@ layout! {
         size: u64,
         /// Their root, under the session's salt: tells apart two histories of one length.
         root: [u8; 8],
+        /// How many of these items name a blob that is here whole.
+        blobs: u64,
     }
 }
 
 layout! {
-    /// Asks for items; they come in [`Items`] of the other's choosing, in order.
+    /// Asks for a stream of items from `first` on; they come in order, in [`Items`] of the other's
+    /// choosing. Another [`Want`] with the same serial only grants more bytes.
     pub struct Want {
         /// The channel's index.
         channel: u32,
         /// Which log.
         log: u32,
+        /// Names the stream; one stream per log, the newest counts.
+        serial: u32,
         /// The first item wanted.
         first: u64,
-        /// How many.
-        count: u64,
-        /// The most bytes the asker takes.
+        /// The bytes of items that the asker takes, counted from the start of the stream.
         bytes: u64,
     }
 }
@@ -168,57 +173,50 @@ layout! {
 }
 
 layout! {
-    /// Which of a blob's groups does the other have? Allowed for blobs that an item of a channel
-    /// shared by both names.
-    pub struct BlobAsk {
-        /// The handle the asker will use for the blob on this link.
-        blob: u32,
+    /// Which groups of this page does the other have? It answers now and whenever that changes.
+    /// Allowed for blobs that an item of a channel shared by both names; for all others the answer
+    /// is the same as if nothing were here.
+    pub struct PageAsk {
+        /// The handle the asker will use for the page on this link.
+        handle: u32,
         /// The channel's index.
         channel: u32,
         /// The blob.
         hash: Hash,
+        /// Its size in bytes.
+        size: u64,
+        /// Which page: the groups from `page * 1024` on.
+        page: u64,
     }
 }
 
 layout! {
-    /// Groups the sender has and has not told before.
-    pub struct BlobHave {
+    /// The groups that the sender has of a page, all of them.
+    pub struct PageHave {
         /// The asker's handle.
-        blob: u32,
-        /// The groups, ascending, apart from each other.
-        runs: List<Run, { limits::GROUP_RUNS }>,
-    }
-}
-
-layout! {
-    /// A run of groups.
-    pub struct Run {
-        /// The first.
-        first: u64,
-        /// How many.
-        count: u64,
+        handle: u32,
+        /// One bit per group, lowest bit first; zero bytes at the end are left out.
+        groups: Opaque<{ limits::PAGE_CVS / 8 }>,
     }
 }
 
 layout! {
     /// Asks for groups; they come in the order asked.
-    pub struct BlobWant {
+    pub struct GroupsWant {
         /// The asker's handle.
-        blob: u32,
-        /// The groups, apart from each other.
-        runs: List<Run, { limits::GROUP_RUNS }>,
+        handle: u32,
+        /// The groups, numbered from the start of the page.
+        groups: List<u16, { limits::GROUPS_IN_FLIGHT }>,
     }
 }
 
 layout! {
-    /// Asks for one page of chaining values.
+    /// Asks for the chaining values of the page, or of a page of pages above it.
     pub struct CvsWant {
         /// The asker's handle.
-        blob: u32,
-        /// 0 for the values of groups, 1 for those of pages of groups, and so on.
+        handle: u32,
+        /// 0 for the values of the page's groups, 1 for those of the pages around it, and so on.
         level: u8,
-        /// Which page of the level.
-        page: u64,
     }
 }
 
@@ -227,11 +225,9 @@ layout! {
     /// topmost page to the blob's hash.
     pub struct Cvs {
         /// The asker's handle.
-        blob: u32,
+        handle: u32,
         /// The level.
         level: u8,
-        /// Which page of the level.
-        page: u64,
         /// The values.
         cvs: List<Hash, { limits::PAGE_CVS }>,
     }
@@ -239,20 +235,20 @@ layout! {
 
 layout! {
     /// One group of a blob.
-    pub struct BlobData {
+    pub struct GroupData {
         /// The asker's handle.
-        blob: u32,
-        /// Which group.
-        group: u64,
+        handle: u32,
+        /// Which group, numbered from the start of the page.
+        group: u16,
         /// Its bytes.
         bytes: Opaque<{ limits::GROUP_BYTES }>,
     }
 }
 
 layout! {
-    /// The asker needs the blob no longer; what it asked for and did not get is off.
-    pub struct BlobDrop {
+    /// The asker needs the page no longer; what it asked for and did not get is off.
+    pub struct PageDrop {
         /// The asker's handle.
-        blob: u32,
+        handle: u32,
     }
 }

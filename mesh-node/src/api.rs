@@ -1,0 +1,218 @@
+//! What a node tells other programs: the values behind the library, the control socket and
+//! `--json`. Field names are stable; `docs` in README names them.
+
+use serde::{Deserialize, Serialize};
+
+/// `mesh id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user's Ed25519 key, in hexadecimal.
+    pub id: String,
+    /// Two words and a number that follow from it.
+    pub name: String,
+    /// Six words that follow from it, to compare aloud.
+    pub words: String,
+}
+
+/// `mesh status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The pseudonym neighbours see in this epoch.
+    pub node: String,
+    /// The user's name.
+    pub name: String,
+    /// Milliseconds since the node started.
+    pub uptime_ms: u64,
+    /// Every medium.
+    pub transports: Vec<TransportStatus>,
+    /// Every link that is up.
+    pub links: Vec<LinkStatus>,
+    /// Every channel, own and followed.
+    pub channels: Vec<ChannelStatus>,
+    /// What it does for others.
+    pub role: RoleStatus,
+    /// Bytes since the start.
+    pub bytes: Bytes,
+}
+
+/// What a node does for others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleStatus {
+    /// Whether it passes on what it does not follow.
+    pub relay: bool,
+    /// Whether it does so for strangers from afar.
+    pub supernode: bool,
+    /// Why.
+    pub why: String,
+}
+
+/// One medium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportStatus {
+    /// Its name.
+    pub kind: String,
+    /// `up` or `down`.
+    pub state: String,
+    /// Where it listens, or what is wrong.
+    pub detail: String,
+    /// What to do about it; empty if it is up.
+    pub remedy: String,
+    /// Where others can dial this node: what they give to `mesh up --peer`.
+    pub addresses: Vec<String>,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// The neighbour's pseudonym.
+    pub peer: String,
+    /// The contact it proved to be, if it is one.
+    pub contact: Option<String>,
+    /// Whether it passes through others.
+    pub relayed: bool,
+    /// The medium.
+    pub transport: String,
+    /// The neighbour's address.
+    pub address: String,
+    /// The last measured round trip in milliseconds, if there was one.
+    pub rtt_ms: Option<f64>,
+    /// When it came up, in milliseconds since the node's start.
+    pub since_ms: u64,
+    /// Channels shared with it.
+    pub channels: usize,
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+}
+
+/// One channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelStatus {
+    /// Its id.
+    pub channel: String,
+    /// Its name; empty until something of it has arrived.
+    pub name: String,
+    /// `owner` or `follower`.
+    pub role: String,
+    /// Its link: all that a follower needs.
+    pub link: String,
+    /// Items here.
+    pub items: u64,
+    /// Large files here in full.
+    pub blobs_have: u64,
+    /// Large files named by items.
+    pub blobs_known: u64,
+    /// Bytes of content here.
+    pub bytes: u64,
+}
+
+/// Bytes on all links since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    /// Received.
+    #[serde(rename = "in")]
+    pub received: u64,
+    /// Sent.
+    #[serde(rename = "out")]
+    pub sent: u64,
+    /// Of both, what was neither item nor blob.
+    pub control: u64,
+    /// Received from neighbours.
+    pub local_in: u64,
+    /// Received from the Internet.
+    pub internet_in: u64,
+    /// Content that neighbours gave and the Internet did not have to.
+    pub saved: u64,
+}
+
+/// One line of `mesh feed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Its number in the channel.
+    pub seq: u64,
+    /// The key that signs the channel, in hexadecimal.
+    pub author: String,
+    /// When its author says it was written, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// `text` or `file`.
+    pub kind: String,
+    /// The file's name.
+    pub name: String,
+    /// The text, of a text.
+    pub text: String,
+    /// BLAKE3 of the content, in hexadecimal.
+    pub blob: String,
+    /// Bytes of content.
+    pub size: u64,
+    /// `here`, `partial` or `known`.
+    pub state: String,
+    /// Bytes of content here.
+    pub have: u64,
+}
+
+/// What `mesh publish` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The channel's id.
+    pub channel: String,
+    /// What was published.
+    pub items: Vec<PublishedItem>,
+    /// What was not, and why.
+    pub skipped: Vec<Skipped>,
+}
+
+/// One published item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedItem {
+    /// Its number in the channel.
+    pub seq: u64,
+    /// Its name.
+    pub name: String,
+    /// BLAKE3 of the content, in hexadecimal.
+    pub blob: String,
+    /// Bytes of content.
+    pub size: u64,
+}
+
+/// Something that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// What.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// How far `mesh get` is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Bytes of content here.
+    pub have: u64,
+    /// Bytes in all; 0 while the item is not known yet.
+    pub size: u64,
+    /// Neighbours it comes from.
+    pub sources: Vec<Source>,
+}
+
+/// One neighbour's share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its address.
+    pub address: String,
+    /// Bytes of verified content that came from it.
+    pub bytes: u64,
+}
+
+/// One line of `mesh doctor`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: String,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty if nothing.
+    pub remedy: String,
+}

@@ -1,0 +1,199 @@
+//! The command line: what can be typed and what `--help` says of it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use mesh_node::ChannelLink;
+use mesh_wire::Address;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node running, 4 not found, 5 still pending when \
+the time ran out, 6 permission or lock, 7 verification failed, 8 partly done, 130 interrupted.
+
+Begin with `mesh demo`, then `mesh up` on every device.";
+
+/// Devices near each other share what they read, every byte verified.
+#[derive(Debug, Parser)]
+#[command(name = "mesh", version, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Where the node keeps its state [default: `mesh` in your data directory]
+    #[arg(long, global = true, env = "MESH_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON: one object, or one a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log more to stderr; twice for still more (or set RUST_LOG)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Play the whole story on this machine: publish, read, lose the publisher, read on
+    ///
+    /// Starts four nodes of its own with real sockets on the loopback interface, publishes PATH
+    /// from one of them and checks every byte that arrives at the last. Nothing of it stays. Needs
+    /// four times the size of PATH in the temporary directory ($TMPDIR).
+    Demo {
+        /// A file or directory to play with [default: a small sample that comes along]
+        path: Option<PathBuf>,
+    },
+    /// Run a node: the other commands talk to it
+    Up(Up),
+    /// Say who this node's user is
+    Id,
+    /// Say who is near, what is here, and what it cost
+    Status {
+        /// Say it again after every change
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Make channels and list them
+    #[command(subcommand)]
+    Channel(Channel),
+    /// Sign files or a text and offer them to whoever follows
+    ///
+    /// A directory becomes one item for each file in it. Exits with 8 if some were left out.
+    Publish {
+        /// The channel: its name, id or link
+        channel: String,
+        /// Files and directories
+        #[arg(required_unless_present = "text")]
+        paths: Vec<PathBuf>,
+        /// A text of at most 16 KiB
+        #[arg(long)]
+        text: Option<String>,
+    },
+    /// Subscribe: from now on the channel syncs by itself
+    Follow {
+        /// The channel's link: mesh:…
+        link: ChannelLink,
+    },
+    /// Unsubscribe and forget what came by it
+    Unfollow {
+        /// The channel: its name, id or link
+        channel: String,
+    },
+    /// List the items of a channel
+    Feed {
+        /// The channel: its name, id or link
+        channel: String,
+        /// Go on with those to come
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Wait for items of a channel and write them to files, every byte verified
+    Get(Get),
+    /// Say what was tried, what was found and what to do
+    Doctor,
+    /// Print a completion script
+    Completions {
+        /// The shell it is for
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages
+    Man {
+        /// The directory they go to, such as ~/.local/share/man/man1
+        dir: PathBuf,
+    },
+}
+
+/// `mesh channel`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Channel {
+    /// Make a channel that this node signs; prints the link that followers need
+    New {
+        /// Its name, for people
+        name: String,
+    },
+    /// List own channels and followed ones
+    List,
+}
+
+/// `mesh up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Print plain lines even on a terminal
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// Keep a link to this neighbour, beside those found: tcp://HOST:PORT
+    #[arg(long = "peer", value_name = "ADDRESS")]
+    pub(crate) peers: Vec<Address>,
+    /// Take connections here [default: a free port on every interface]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Announce the node on this interface only; may be given several times
+    #[arg(long = "interface", value_name = "NAME")]
+    pub(crate) interfaces: Vec<String>,
+    /// Stop when the process that started this one ends, however it ends
+    #[arg(long, hide = true)]
+    pub(crate) with_parent: bool,
+}
+
+/// `mesh get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The channel: its name, id or link
+    pub(crate) channel: String,
+    /// Each a number of `mesh feed` or the hash of its content; `all` is every file
+    #[arg(required = true, value_name = "ITEM")]
+    pub(crate) items: Vec<String>,
+    /// A file for one item, a directory for several [default: here, under their own names]
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace files that are there already
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Give up after so long: 10s, 5m, 1h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<Wait>,
+}
+
+/// A time to wait, in the words that people use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait(pub(crate) Duration);
+
+impl FromStr for Wait {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time: jiff::SignedDuration =
+            text.parse().map_err(|_| "write it like 10s, 5m or 1h30m".to_owned())?;
+        Duration::try_from(time).map(Self).map_err(|_| "a time to wait is not negative".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let check = |text: &str| text.parse::<Wait>().map(|wait| wait.0.as_millis()).ok();
+        assert_eq!(check("10s"), Some(10_000));
+        assert_eq!(check("1h 30m"), Some(5_400_000));
+        assert_eq!(check("250ms"), Some(250));
+        for bad in ["", "10", "-1s", "soon"] {
+            assert_eq!(check(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `mesh channel`, `mesh follow` and `mesh unfollow`.
+
+use mesh_node::api::ChannelStatus;
+use mesh_node::control::{Answer, Request, ask};
+use mesh_node::{ChannelLink, Error};
+
+use crate::Context;
+use crate::words;
+
+/// `mesh channel new`: its link alone on a line, to be copied.
+pub(crate) fn new(context: &Context, name: String) -> Result<(), Error> {
+    one(context, &Request::NewChannel { name }, |channel| channel.link.clone())
+}
+
+/// `mesh channel list`.
+pub(crate) fn list(context: &Context) -> Result<(), Error> {
+    let mut answers = ask(&context.home()?, &Request::Channels)?;
+    let mut is_empty = true;
+    while let Some(answer) = answers.next()? {
+        let Answer::Channel(channel) = answer else { continue };
+        is_empty = false;
+        context
+            .format
+            .value(&channel, |channel| format!("{}\n  {}", row(channel), channel.link))?;
+    }
+    if is_empty {
+        context.format.words("No channels yet: `mesh channel new NAME` or `mesh follow LINK`.")?;
+    }
+    Ok(())
+}
+
+/// `mesh follow`.
+pub(crate) fn follow(context: &Context, link: ChannelLink) -> Result<(), Error> {
+    one(context, &Request::Follow { link: link.to_string() }, |channel| {
+        if channel.items == 0 {
+            "following; what it holds comes when somebody near has it".into()
+        } else {
+            format!("following {}", row(channel))
+        }
+    })
+}
+
+/// `mesh unfollow`.
+pub(crate) fn unfollow(context: &Context, channel: String) -> Result<(), Error> {
+    let mut answers = ask(&context.home()?, &Request::Unfollow { channel })?;
+    while answers.next()?.is_some() {}
+    context.format.words("no longer followed")
+}
+
+fn one(
+    context: &Context,
+    request: &Request,
+    words: fn(&ChannelStatus) -> String,
+) -> Result<(), Error> {
+    let mut answers = ask(&context.home()?, request)?;
+    while let Some(answer) = answers.next()? {
+        if let Answer::Channel(channel) = answer {
+            context.format.value(&channel, words)?;
+        }
+    }
+    Ok(())
+}
+
+/// A channel on one line: `Village news  own  12 items  3 of 4 files  1.2 MB`.
+pub(crate) fn row(channel: &ChannelStatus) -> String {
+    let name = match channel.name.as_str() {
+        "" => format!("({} …)", words::short(&channel.channel)),
+        name => words::line(name),
+    };
+    let role = if channel.role == "owner" { "own" } else { "followed" };
+    let items = words::count(channel.items, "item");
+    let bytes = words::bytes(channel.bytes);
+    let files = match (channel.blobs_have, channel.blobs_known) {
+        (_, 0) => String::new(),
+        (have, known) if have == known => ", all here".into(),
+        (have, known) => format!(", {have} of {known} large files here"),
+    };
+    format!("{name}  {role}  {items}, {bytes}{files}")
+}

@@ -1,0 +1,260 @@
+//! `mesh demo`: four nodes on this machine play what happens between people near each other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mesh_node::api::{ChannelStatus, Published, Status};
+use mesh_node::control::{Answer, Destination, Request, Wanted};
+use mesh_node::{Error, ErrorKind};
+
+use crate::interrupt::{INTERRUPTED, on_signal};
+use crate::say::{Format, aside, failed};
+use crate::words;
+
+mod check;
+mod sample;
+mod stage;
+mod teller;
+
+use stage::{Actor, Stage};
+use teller::{Share, Teller};
+
+/// How long nodes may take to find each other by themselves before they are helped.
+const FIND: Duration = Duration::from_secs(2);
+
+/// `mesh demo`.
+pub(crate) fn demo(format: Format, path: Option<PathBuf>) -> Result<(), Error> {
+    let stage = Arc::new(Stage::new()?);
+    let theirs = stage.clone();
+    on_signal(move || {
+        theirs.clear();
+        std::process::exit(INTERRUPTED);
+    })?;
+    let source = match path {
+        Some(path) => std::path::absolute(&path)
+            .and_then(|absolute| absolute.metadata().map(|_| absolute))
+            .map_err(|error| {
+                let why = format!("{}: {error}: name a file or directory", path.display());
+                Error::new(ErrorKind::Usage, why)
+            })?,
+        None => {
+            let dir = stage.path("sample");
+            sample::write(&dir)?;
+            format.words("Published is a small sample; `mesh demo PATH` takes files of yours.")?;
+            dir
+        }
+    };
+    let result = Story { stage: &stage, teller: Teller::new(format), source }.play();
+    stage.clear();
+    result
+}
+
+/// The demo while it plays.
+struct Story<'a> {
+    stage: &'a Stage,
+    teller: Teller,
+    source: PathBuf,
+}
+
+/// What the publisher has, and whether nodes must be told of each other.
+struct Edition {
+    publisher: Actor,
+    channel: ChannelStatus,
+    published: Published,
+}
+
+impl Story<'_> {
+    fn play(mut self) -> Result<(), Error> {
+        let edition = self.publish()?;
+        let (readers, found) = self.read(&edition)?;
+        let sent = edition.publisher.status()?.bytes.sent;
+        self.stage.kill(&edition.publisher)?;
+        self.teller.step("the publisher is cut off: its process is killed, its disk wiped", 0)?;
+        let latecomer = self.come_late(&edition, &readers, found)?;
+        let files = self.compare(&edition, &latecomer)?;
+        self.teller.end((files, edition.channel.bytes), sent)
+    }
+
+    fn publish(&mut self) -> Result<Edition, Error> {
+        let publisher = self.stage.start("publisher", &[])?;
+        self.teller.step("a publisher starts", 0)?;
+        let channel = publisher.channel(&Request::NewChannel { name: "demo".into() })?;
+        let paths = vec![self.source.clone()];
+        let request = Request::Publish { channel: channel.channel.clone(), paths };
+        let mut answers = publisher.ask(&request)?;
+        let mut published = Published::default();
+        loop {
+            // Reading a large directory takes long and is heard of all the time.
+            answers.until(Instant::now() + Duration::from_secs(60));
+            match answers.next()? {
+                Some(Answer::Read(bytes)) => self.teller.progress("reading and hashing", bytes),
+                Some(Answer::Published(all)) => published = all,
+                Some(_) => {}
+                None => break,
+            }
+        }
+        for skipped in &published.skipped {
+            let (path, reason) = (words::line(&skipped.path), words::line(&skipped.reason));
+            aside(format_args!("     {path} is left out: {reason}"));
+        }
+        if published.items.is_empty() {
+            let why = format!("there is nothing to publish in {}", self.source.display());
+            return Err(Error::new(ErrorKind::Usage, why));
+        }
+        let bytes = published.items.iter().map(|item| item.size).sum();
+        let files = words::count(published.items.len() as u64, "file");
+        self.teller.step(&format!("it makes a channel and signs {files}"), bytes)?;
+        self.teller.note(&channel.link)?;
+        let (free, need) = (self.stage.free()?, bytes.saturating_mul(3));
+        if free < need {
+            let why = format!(
+                "{} has {} free and the demo needs {}: choose another directory with TMPDIR",
+                stage::temp().display(),
+                words::bytes(free),
+                words::bytes(need),
+            );
+            return Err(failed(why));
+        }
+        let channels = publisher.status()?.channels;
+        let channel = channels.into_iter().find(|one| one.channel == channel.channel);
+        let channel = channel.ok_or_else(|| failed("the publisher has lost its channel"))?;
+        Ok(Edition { publisher, channel, published })
+    }
+
+    /// Two readers follow the link and get everything.
+    fn read(&mut self, edition: &Edition) -> Result<([Actor; 2], Found), Error> {
+        let publisher = &edition.publisher;
+        let mut one = self.stage.start("reader-1", &[])?;
+        let mut two = self.stage.start("reader-2", &[])?;
+        let follow = Request::Follow { link: edition.channel.link.clone() };
+        one.channel(&follow)?;
+        two.channel(&follow)?;
+        self.teller.step("two readers start and follow the link", 0)?;
+        let mut found = Found::ByThemselves;
+        if one.finds(&[publisher], FIND)? && two.finds(&[publisher, &one], FIND)? {
+            self.teller.step("they have found the publisher and each other by themselves", 0)?;
+        } else {
+            found = Found::ByAddress;
+            self.stage.end(one.name)?;
+            self.stage.end(two.name)?;
+            one = self.stage.start(one.name, &[publisher])?;
+            two = self.stage.start(two.name, &[publisher, &one])?;
+            self.teller.step(
+                "they have not found the publisher by themselves: multicast seems forbidden here, \
+                 so each is started again with --peer and an address",
+                0,
+            )?;
+        }
+        let readers = [one, two];
+        let mut shares = Vec::new();
+        for reader in &readers {
+            let status = self.wait(reader, &edition.channel)?;
+            let others: Vec<_> = readers.iter().chain([publisher]).collect();
+            shares.push((reader.name, share(&status, &others)));
+        }
+        self.teller.step("both have everything", edition.channel.bytes)?;
+        for (name, shares) in shares {
+            self.teller.shares(name, shares)?;
+        }
+        Ok((readers, found))
+    }
+
+    fn come_late(
+        &mut self,
+        edition: &Edition,
+        readers: &[Actor; 2],
+        found: Found,
+    ) -> Result<Actor, Error> {
+        let [one, two] = readers;
+        let peers: &[&Actor] = match found {
+            Found::ByThemselves => &[],
+            Found::ByAddress => &[one, two],
+        };
+        let latecomer = self.stage.start("latecomer", peers)?;
+        latecomer.channel(&Request::Follow { link: edition.channel.link.clone() })?;
+        self.teller.step("a latecomer starts and follows the same link", 0)?;
+        let status = self.wait(&latecomer, &edition.channel)?;
+        self.teller.step("it has everything from its neighbours", edition.channel.bytes)?;
+        self.teller.shares(latecomer.name, share(&status, &[one, two]))?;
+        Ok(latecomer)
+    }
+
+    fn wait(&mut self, actor: &Actor, channel: &ChannelStatus) -> Result<Status, Error> {
+        let teller = &mut self.teller;
+        actor.wait_for(channel, |bytes| teller.progress(actor.name, bytes))
+    }
+
+    /// Exports everything from the latecomer and compares it with the source; how many files.
+    fn compare(&mut self, edition: &Edition, latecomer: &Actor) -> Result<u64, Error> {
+        let out = self.stage.path("exported");
+        let request = Request::Get {
+            channel: edition.channel.channel.clone(),
+            items: Wanted::All,
+            to: Destination::Directory(out),
+            replace: false,
+        };
+        let items = edition.published.items.iter();
+        let mut names: BTreeMap<_, _> = items.map(|item| (item.seq, &item.name)).collect();
+        let mut answers = latecomer.ask(&request)?;
+        let mut bytes = 0;
+        loop {
+            answers.until(Instant::now() + Duration::from_secs(60));
+            match answers.next()? {
+                Some(Answer::Got(got)) => {
+                    let Some(name) = names.remove(&got.seq) else {
+                        return Err(differs(&got.path, "nobody published it"));
+                    };
+                    let original = self.original(name);
+                    match check::same(&original, &got.path).map_err(failed)? {
+                        Some(same) => bytes += same,
+                        None => {
+                            let why = format!("it is not what {} holds", original.display());
+                            return Err(differs(&got.path, &why));
+                        }
+                    }
+                    self.teller.progress("comparing", bytes);
+                }
+                Some(Answer::Missed(missed)) => return Err(missed.error),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        if let Some(name) = names.into_values().next() {
+            return Err(differs(Path::new(name), "it has not arrived"));
+        }
+        let files = edition.published.items.len() as u64;
+        let words = words::count(files, "file");
+        self.teller.step(&format!("{words} of it compared with the originals: equal"), bytes)?;
+        Ok(files)
+    }
+
+    fn original(&self, name: &str) -> PathBuf {
+        if self.source.is_dir() { self.source.join(name) } else { self.source.clone() }
+    }
+}
+
+/// How the nodes came to know each other.
+#[derive(Clone, Copy)]
+enum Found {
+    ByThemselves,
+    ByAddress,
+}
+
+/// What a node received from each of `others`.
+fn share(status: &Status, others: &[&Actor]) -> Vec<Share> {
+    let mut shares = Vec::new();
+    for other in others {
+        let links = status.links.iter().filter(|link| link.peer == other.node);
+        let bytes = links.map(|link| link.received).sum();
+        if bytes > 0 {
+            shares.push(Share { from: other.name, bytes });
+        }
+    }
+    shares
+}
+
+fn differs(path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::Verification, format!("{}: {why}", path.display()))
+}

@@ -1,0 +1,208 @@
+//! `mesh get`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mesh_node::api::{Progress, Source};
+use mesh_node::control::{Answer, Answers, Destination, Missed, Request, Wanted, ask};
+use mesh_node::{Error, ErrorKind};
+use serde::Serialize;
+
+use crate::args::Get;
+use crate::say::{aside, failed};
+use crate::{Context, words};
+
+/// One line of `mesh get --json`.
+#[derive(Debug, Serialize)]
+struct Written {
+    /// The item's number in the channel.
+    seq: u64,
+    /// The file.
+    path: PathBuf,
+    /// Bytes of content, every one verified.
+    size: u64,
+    /// How long it took.
+    ms: u64,
+    /// Neighbours it came from, as far as this node remembers.
+    sources: Vec<Source>,
+}
+
+/// `mesh get`.
+pub(crate) fn get(context: &Context, wish: Get) -> Result<(), Error> {
+    let is_all = wish.items.iter().any(|item| item == "all");
+    let to = destination(&wish, is_all)?;
+    let items = if is_all { Wanted::All } else { Wanted::These(wish.items) };
+    let request = Request::Get { channel: wish.channel, items, to, replace: wish.force };
+    let mut answers = ask(&context.home()?, &request)?;
+    if let Some(wait) = wish.wait {
+        // A time beyond the clock's end is for ever.
+        Instant::now().checked_add(wait.0).inspect(|&deadline| answers.until(deadline));
+    }
+    let mut watch = Watch::new(context);
+    watch.run(&mut answers)?;
+    watch.outcome()
+}
+
+/// A file for one item, or a directory for several.
+fn destination(wish: &Get, is_all: bool) -> Result<Destination, Error> {
+    let path = wish.output.as_deref().unwrap_or(Path::new("."));
+    let absolute = std::path::absolute(path)
+        .map_err(|error| failed(format_args!("{}: {error}", path.display())))?;
+    let is_several = is_all || wish.items.len() > 1;
+    if is_several && absolute.is_file() {
+        let why = format!("{} is a file: several items need a directory", path.display());
+        return Err(Error::new(ErrorKind::Usage, why));
+    }
+    let is_directory = is_several || absolute.is_dir();
+    Ok(if is_directory { Destination::Directory(absolute) } else { Destination::File(absolute) })
+}
+
+/// What happens while items come.
+struct Watch<'a> {
+    context: &'a Context,
+    bar: ProgressBar,
+    start: Instant,
+    last: Progress,
+    written: (usize, u64),
+    missed: Vec<Missed>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(context: &'a Context) -> Self {
+        let bar = ProgressBar::new(0);
+        if context.format.is_live() {
+            bar.set_style(style());
+            bar.enable_steady_tick(Duration::from_millis(250));
+        } else {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let last = nothing();
+        Self { context, bar, start: Instant::now(), last, written: (0, 0), missed: Vec::new() }
+    }
+
+    fn run(&mut self, answers: &mut Answers) -> Result<(), Error> {
+        let mut start = self.start;
+        loop {
+            let answer = match answers.next() {
+                Ok(Some(answer)) => answer,
+                Ok(None) => break,
+                Err(error) => {
+                    self.bar.finish_and_clear();
+                    return Err(self.explain(error));
+                }
+            };
+            if let Answer::Progress(progress) = answer {
+                self.show(progress);
+            } else if let Answer::Got(got) = answer {
+                self.written = (self.written.0 + 1, self.written.1 + got.size);
+                let (seq, path, size) = (got.seq, got.path, got.size);
+                let sources = std::mem::replace(&mut self.last, nothing()).sources;
+                let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let written = Written { seq, path, size, ms, sources };
+                self.bar.suspend(|| self.context.format.value(&written, row))?;
+                start = Instant::now();
+            } else if let Answer::Missed(missed) = answer {
+                let item = words::line(&missed.item);
+                self.bar.suspend(|| aside(format_args!("mesh: item {item}: {}", missed.error)));
+                self.missed.push(missed);
+            }
+        }
+        self.bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn show(&mut self, progress: Progress) {
+        self.bar.set_length(progress.size);
+        self.bar.set_position(progress.have);
+        self.bar.set_message(match (progress.size, progress.sources.len()) {
+            (0, _) => "waiting: nobody near has told of it yet".into(),
+            (_, 0) => "waiting for somebody near who has it".into(),
+            (_, sources) => format!("from {}", words::count(sources as u64, "neighbour")),
+        });
+        // What is written has come from somewhere: that stays to be told.
+        if !progress.sources.is_empty() || self.last.sources.is_empty() {
+            self.last = progress;
+        }
+    }
+
+    /// Says how far it came, if time was what ran out.
+    fn explain(&self, error: Error) -> Error {
+        match error.kind {
+            ErrorKind::Pending => {
+                let (files, bytes) = self.written;
+                let how_far = match self.last.size {
+                    0 => "of the next nobody near has told yet".into(),
+                    size => {
+                        let (have, size) = (words::bytes(self.last.have), words::bytes(size));
+                        format!("of the next {have} of {size} are here")
+                    }
+                };
+                let files = words::count(files as u64, "file");
+                let why = format!(
+                    "{error} after {}: {files} ({}) written, {how_far}; the node goes on, so ask \
+                     again later",
+                    words::time(self.start.elapsed()),
+                    words::bytes(bytes),
+                );
+                Error::new(ErrorKind::Pending, why)
+            }
+            ErrorKind::Failed
+            | ErrorKind::Usage
+            | ErrorKind::NoNode
+            | ErrorKind::NotFound
+            | ErrorKind::Permission
+            | ErrorKind::Verification
+            | ErrorKind::Partly => error,
+        }
+    }
+
+    fn outcome(self) -> Result<(), Error> {
+        let (files, bytes) = self.written;
+        let missed = self.missed.len();
+        match (files, self.missed.into_iter().next()) {
+            (0, Some(first)) => {
+                Err(Error::new(first.error.kind, "nothing was written, for the reason above"))
+            }
+            (_, Some(_)) => {
+                let written = words::count(files as u64, "file");
+                let why = format!("{written} written, {missed} not, for the reasons above");
+                Err(Error::new(ErrorKind::Partly, why))
+            }
+            (0, None) => self.context.format.words("The channel has no files yet."),
+            (1, None) => Ok(()),
+            (_, None) => {
+                let time = self.start.elapsed();
+                self.context.format.words(format_args!(
+                    "{}, {} in {} ({})",
+                    words::count(files as u64, "file"),
+                    words::bytes(bytes),
+                    words::time(time),
+                    words::rate(bytes, time),
+                ))
+            }
+        }
+    }
+}
+
+fn row(written: &Written) -> String {
+    let time = Duration::from_millis(written.ms);
+    let from: Vec<_> = written
+        .sources
+        .iter()
+        .map(|source| format!("{} from {}", words::bytes(source.bytes), source.address))
+        .collect();
+    let from = if from.is_empty() { String::new() } else { format!(": {}", from.join(", ")) };
+    let path = words::line(&written.path.to_string_lossy());
+    format!("{path}  {} in {}{from}", words::bytes(written.size), words::time(time))
+}
+
+fn nothing() -> Progress {
+    Progress { have: 0, size: 0, sources: Vec::new() }
+}
+
+fn style() -> ProgressStyle {
+    let template = "  {bar:24} {decimal_bytes} of {decimal_total_bytes}, \
+                    {decimal_bytes_per_sec}, {msg}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

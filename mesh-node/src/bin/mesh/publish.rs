@@ -1,0 +1,143 @@
+//! `mesh publish`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mesh_node::api::Published;
+use mesh_node::control::{Answer, REQUEST_BYTES, Request, ask};
+use mesh_node::{Error, ErrorKind};
+
+use crate::Context;
+use crate::say::{aside, failed};
+use crate::words;
+
+/// `mesh publish`: the paths and the text that are given.
+pub(crate) fn publish(
+    context: &Context,
+    channel: String,
+    (paths, text): (Vec<PathBuf>, Option<String>),
+) -> Result<(), Error> {
+    let start = Instant::now();
+    let home = context.home()?;
+    let mut all = Published::default();
+    for paths in portions(paths)? {
+        let request = Request::Publish { channel: channel.clone(), paths };
+        add(&mut all, send(context, &home, &request)?);
+    }
+    if let Some(text) = text {
+        add(&mut all, send(context, &home, &Request::PublishText { channel, text })?);
+    }
+    for skipped in &all.skipped {
+        let path = words::line(&skipped.path);
+        aside(format_args!("mesh: {path} is left out: {}", words::line(&skipped.reason)));
+    }
+    context.format.value(&all, |all| summary(all, start))?;
+    match (all.items.len(), all.skipped.len()) {
+        (_, 0) => Ok(()),
+        (0, _) => Err(Error::new(ErrorKind::Failed, "nothing was published")),
+        (_, left) => {
+            let why =
+                format!("{} left out, the rest is published", words::count(left as u64, "file"));
+            Err(Error::new(ErrorKind::Partly, why))
+        }
+    }
+}
+
+fn summary(all: &Published, start: Instant) -> String {
+    let mut lines: Vec<_> = all
+        .items
+        .iter()
+        .map(|item| {
+            format!("{:>5}  {:>9}  {}", item.seq, words::bytes(item.size), name(&item.name))
+        })
+        .collect();
+    let bytes = all.items.iter().map(|item| item.size).sum();
+    lines.push(format!(
+        "{}, {} signed and offered in {}",
+        words::count(all.items.len() as u64, "item"),
+        words::bytes(bytes),
+        words::time(start.elapsed())
+    ));
+    lines.join("\n")
+}
+
+fn name(name: &str) -> String {
+    if name.is_empty() { "(text)".into() } else { words::line(name) }
+}
+
+fn add(all: &mut Published, more: Published) {
+    all.channel = more.channel;
+    all.items.extend(more.items);
+    all.skipped.extend(more.skipped);
+}
+
+fn send(context: &Context, home: &Path, request: &Request) -> Result<Published, Error> {
+    let mut answers = ask(home, request)?;
+    let bar = bar(context);
+    let mut published = Published::default();
+    while let Some(answer) = answers.next()? {
+        if let Answer::Read(bytes) = answer {
+            bar.set_position(bytes);
+        } else if let Answer::Published(done) = answer {
+            published = done;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(published)
+}
+
+fn bar(context: &Context) -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    if context.format.is_live() {
+        bar.set_style(style());
+    } else {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
+}
+
+fn style() -> ProgressStyle {
+    let template = "  {spinner} reading and hashing: {decimal_bytes}, {decimal_bytes_per_sec}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// Absolute paths in portions that each fit a request.
+fn portions(paths: Vec<PathBuf>) -> Result<Vec<Vec<PathBuf>>, Error> {
+    // JSON seldom makes a path longer, and hardly ever twice as long.
+    const ROOM: usize = REQUEST_BYTES / 2 - 1024;
+    let mut portions: Vec<Vec<PathBuf>> = Vec::new();
+    let mut size = 0;
+    for path in paths {
+        let path = std::path::absolute(&path)
+            .map_err(|error| failed(format_args!("{}: {error}", path.display())))?;
+        let bytes = path.as_os_str().len() + 3;
+        match portions.last_mut() {
+            Some(last) if size + bytes <= ROOM => {
+                size += bytes;
+                last.push(path);
+            }
+            Some(_) | None => {
+                size = bytes;
+                portions.push(vec![path]);
+            }
+        }
+    }
+    Ok(portions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_portion_of_many_paths_fits_a_request() {
+        let paths: Vec<_> = (0..5000).map(|n| PathBuf::from(format!("/tmp/\"{n}\""))).collect();
+        let portions = portions(paths.clone()).unwrap();
+        assert_eq!(portions.concat(), paths);
+        for paths in portions {
+            let request = Request::Publish { channel: "news".into(), paths };
+            assert!(serde_json::to_vec(&request).unwrap().len() < REQUEST_BYTES);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! How a node is set up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mesh_wire::Address;
+
+/// What [`crate::start`] needs to know. Everything but the home has a default that suits a laptop.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the node keeps its state.
+    pub home: PathBuf,
+    /// Where it takes TCP connections.
+    pub listen: SocketAddr,
+    /// Interfaces on which it announces itself; all of them if empty.
+    pub interfaces: Vec<String>,
+    /// Neighbours to keep a link to, beside those it finds.
+    pub peers: Vec<Address>,
+}
+
+impl Config {
+    /// A node that keeps its state in `home`, listens on a free port, and announces itself on
+    /// every interface.
+    pub fn at(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            listen: SocketAddr::from(([0_u16; 8], 0)),
+            interfaces: Vec::new(),
+            peers: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! How other programs of the same user ask a running node: lines of JSON over a socket in its
+//! home.
+//!
+//! A client connects, writes one [`Request`] and a line break, and reads one [`Answer`] a line
+//! until `"done"` or `{"error":…}`:
+//!
+//! ```text
+//! → {"feed":{"channel":"Village news","follow":false}}
+//! ← {"item":{"seq":1,"author":"…","time_ms":…,"kind":"text","name":"","text":"Market on …
+//! ← {"item":{"seq":2,…
+//! ← "done"
+//! ```
+//!
+//! Whoever goes away takes back what takes time: watching, following, publishing, getting.
+//!
+//! | to know | read |
+//! |---|---|
+//! | what can be asked and answered | here |
+//! | who may ask, and how much at a time | [`Server`] |
+//! | how to ask | [`ask`] |
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api;
+use crate::error::Error;
+
+mod client;
+mod server;
+
+pub use client::{Answers, ask};
+pub use server::Server;
+
+/// What a client may ask. A field nobody knows is an error: it may have been meant to change what
+/// happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Who the node's user is: [`Answer::Identity`].
+    Identity,
+    /// [`Answer::Status`].
+    Status,
+    /// [`Answer::Status`] now and after every change, a few times a second at most.
+    Watch,
+    /// [`Answer::Finding`]s.
+    Doctor,
+    /// Makes a channel that this node signs: [`Answer::Channel`].
+    NewChannel {
+        /// Its name.
+        name: String,
+    },
+    /// Every channel, own and followed: [`Answer::Channel`]s.
+    Channels,
+    /// Subscribes: [`Answer::Channel`].
+    Follow {
+        /// The channel's link.
+        link: String,
+    },
+    /// Ends a subscription.
+    Unfollow {
+        /// A local name, an id or a link.
+        channel: String,
+    },
+    /// Publishes files and all files in directories: [`Answer::Read`] from time to time, then
+    /// [`Answer::Published`].
+    Publish {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Absolute.
+        paths: Vec<PathBuf>,
+    },
+    /// Publishes a text: [`Answer::Published`].
+    PublishText {
+        /// A local name, an id or a link.
+        channel: String,
+        /// The text.
+        text: String,
+    },
+    /// [`Answer::Item`]s in the order of their numbers.
+    Feed {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Whether to go on with those to come.
+        follow: bool,
+    },
+    /// Waits for items and writes each to a file: [`Answer::Progress`] from time to time, and one
+    /// [`Answer::Got`] or [`Answer::Missed`] for each.
+    Get {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Which.
+        items: Wanted,
+        /// Where to.
+        to: Destination,
+        /// Whether files that are there already give way.
+        replace: bool,
+    },
+}
+
+/// Which items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// Every file that the channel has by now.
+    All,
+    /// These: each a number or the hash of its content.
+    These(Vec<String>),
+}
+
+/// Where received files go. Absolute paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Destination {
+    /// To this file; for one item.
+    File(PathBuf),
+    /// Into this directory, under their own names.
+    Directory(PathBuf),
+}
+
+/// A line of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Who the node's user is.
+    Identity(api::Identity),
+    /// How the node is.
+    Status(Box<api::Status>),
+    /// Something that was looked at.
+    Finding(api::Finding),
+    /// A channel.
+    Channel(api::ChannelStatus),
+    /// An item.
+    Item(api::Item),
+    /// Bytes read so far.
+    Read(u64),
+    /// What was published.
+    Published(api::Published),
+    /// How far the item that is waited for is.
+    Progress(api::Progress),
+    /// An item is where it was wanted.
+    Got(Got),
+    /// An item is not.
+    Missed(Missed),
+    /// That was all.
+    Done,
+    /// It came to nothing, or stopped here.
+    Error(Error),
+}
+
+/// An item that was written to a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Got {
+    /// Its number in the channel.
+    pub seq: u64,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes of content, every one of them verified.
+    pub size: u64,
+}
+
+/// An item that was not, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// As it was asked for.
+    pub item: String,
+    /// Why.
+    pub error: Error,
+}
+
+/// Bytes of a request, the line break included.
+pub const REQUEST_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! What a request and an answer look like to a program in another language.
+
+use super::*;
+use crate::error::ErrorKind;
+
+fn check(json: &str, expected: &Request) {
+    assert_eq!(serde_json::from_str::<Request>(json).as_ref().ok(), Some(expected), "{json}");
+    assert_eq!(serde_json::to_string(expected).unwrap(), json);
+}
+
+#[test]
+fn requests_have_a_stable_form() {
+    check("\"status\"", &Request::Status);
+    check(r#"{"new-channel":{"name":"a"}}"#, &Request::NewChannel { name: "a".into() });
+    check(
+        r#"{"feed":{"channel":"news","follow":true}}"#,
+        &Request::Feed { channel: "news".into(), follow: true },
+    );
+    check(
+        r#"{"get":{"channel":"news","items":"all","to":{"directory":"/tmp"},"replace":false}}"#,
+        &Request::Get {
+            channel: "news".into(),
+            items: Wanted::All,
+            to: Destination::Directory("/tmp".into()),
+            replace: false,
+        },
+    );
+}
+
+#[test]
+fn what_is_not_known_is_refused_and_not_ignored() {
+    for bad in [
+        "\"stats\"",
+        "status",
+        "{}",
+        r#"{"follow":{}}"#,
+        r#"{"feed":{"channel":"news","follow":true,"since":3}}"#,
+        r#"{"feed":{"channel":"news","follow":"yes"}}"#,
+        r#"{"get":{"channel":"news","items":["1"],"to":{"file":"/tmp/a"},"replace":false}}"#,
+    ] {
+        assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn an_answer_ends_with_done_or_with_an_error_and_its_kind() {
+    assert_eq!(serde_json::to_string(&Answer::Done).unwrap(), "\"done\"");
+    let error = Error::new(ErrorKind::NotFound, "no such channel");
+    assert_eq!(
+        serde_json::to_string(&Answer::Error(error)).unwrap(),
+        r#"{"error":{"kind":"not-found","message":"no such channel"}}"#
+    );
+}

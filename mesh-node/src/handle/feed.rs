@@ -1,0 +1,126 @@
+//! Channels as an app reads and writes them.
+
+use bytes::Bytes;
+use mesh_sync::{Content, NewItem};
+use mesh_wire::message::sync::ItemKind;
+use mesh_wire::{ChannelId, Label};
+
+use super::Mesh;
+use crate::error::{Error, ErrorKind};
+use crate::{ChannelLink, api};
+
+/// One app on a node.
+#[derive(Clone)]
+pub struct App {
+    mesh: Mesh,
+}
+
+impl Mesh {
+    /// The node as the app called `name` uses it. Names are those of packages, such as
+    /// `org.example.news`, and tell apps apart.
+    pub fn app(&self, name: &str) -> Result<App, Error> {
+        let part = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        };
+        if name.len() > 255 || !name.contains('.') || !name.split('.').all(part) {
+            let why = format!("{name:?} is not an app's name: write it like org.example.news");
+            return Err(Error::new(ErrorKind::Usage, why));
+        }
+        Ok(App { mesh: self.clone() })
+    }
+
+    /// The items of a channel, oldest first, as they come.
+    #[must_use]
+    pub fn feed(&self, channel: ChannelId) -> Feed {
+        // Item 0 says who may sign; people's items begin at 1.
+        Feed { mesh: self.clone(), channel, next: 1, ahead: Vec::new().into_iter() }
+    }
+
+    /// Publishes text, or any bytes an app understands, as one item.
+    pub async fn publish_text(
+        &self,
+        channel: ChannelId,
+        text: &str,
+    ) -> Result<api::Published, Error> {
+        self.publish_bytes(channel, Bytes::copy_from_slice(text.as_bytes())).await
+    }
+
+    async fn publish_bytes(
+        &self,
+        channel: ChannelId,
+        bytes: Bytes,
+    ) -> Result<api::Published, Error> {
+        let limit = mesh_wire::limits::INLINE_BYTES;
+        if bytes.len() > limit {
+            let why = format!("a text may have {limit} bytes: publish it as a file");
+            return Err(Error::new(ErrorKind::Usage, why));
+        }
+        let size = bytes.len() as u64;
+        let blob = blake3::hash(&bytes).to_string();
+        let item =
+            NewItem { kind: ItemKind::Text, name: Label::default(), content: Content::Inline(bytes) };
+        let run = self.command(move |sync, now| sync.publish(now, &channel, vec![item])).await??;
+        let item = api::PublishedItem { seq: run.start, name: String::new(), blob, size };
+        let channel = channel.to_string();
+        Ok(api::Published { channel, items: vec![item], skipped: Vec::new() })
+    }
+}
+
+impl App {
+    /// Follows a channel and reads it from its first item on.
+    pub fn follow(&self, link: ChannelLink) -> Result<Feed, Error> {
+        self.mesh.send(move |sync, now| sync.follow(now, link.0))?;
+        Ok(self.mesh.feed(link.0))
+    }
+
+    /// The link of a new channel that this app writes.
+    pub async fn create_channel(&self, name: &str) -> Result<ChannelLink, Error> {
+        let channel = self.mesh.create_channel(name).await?;
+        channel.link.parse().map_err(Error::failed)
+    }
+
+    /// Publishes one item of at most 16 KiB.
+    pub async fn publish(
+        &self,
+        channel: ChannelLink,
+        bytes: impl Into<Bytes>,
+    ) -> Result<api::Published, Error> {
+        self.mesh.publish_bytes(channel.0, bytes.into()).await
+    }
+}
+
+/// The items of a channel by cursor. A slow reader costs the node nothing.
+pub struct Feed {
+    mesh: Mesh,
+    channel: ChannelId,
+    next: u64,
+    ahead: std::vec::IntoIter<api::Item>,
+}
+
+/// Items read at one time.
+const PAGE: u64 = 64;
+
+impl Feed {
+    /// The next item; waits until there is one. `None` when the node has stopped or follows the
+    /// channel no longer.
+    pub async fn next(&mut self) -> Option<api::Item> {
+        loop {
+            let changed = self.mesh.changed();
+            if let Some(item) = self.ready().await.ok()? {
+                return Some(item);
+            }
+            changed.await;
+        }
+    }
+
+    /// The next item, if it is there already.
+    pub async fn ready(&mut self) -> Result<Option<api::Item>, Error> {
+        if self.ahead.len() == 0 {
+            let page = self.mesh.items(self.channel, self.next..self.next + PAGE).await?;
+            self.ahead = page.into_iter();
+        }
+        let item = self.ahead.next();
+        self.next = item.as_ref().map_or(self.next, |item| item.seq + 1);
+        Ok(item)
+    }
+}

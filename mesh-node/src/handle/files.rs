@@ -1,0 +1,290 @@
+//! Files in and out of channels, on worker threads: the loop never waits for a user's disk.
+
+use std::path::PathBuf;
+
+use futures_lite::future::block_on;
+use mesh_sync::{BlobId, Content, ItemState, NewItem};
+use mesh_wire::message::sync::ItemKind;
+use mesh_wire::{ChannelId, Hash, limits};
+
+use super::Mesh;
+use crate::api;
+use crate::error::Error;
+use crate::export::{self, Existing, ExportFolder};
+use crate::import::{self, ImportError, Walk};
+use crate::store::Blobs;
+
+/// Where [`Mesh::export`] writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExportTo {
+    /// To this file.
+    File(PathBuf),
+    /// Into this directory, under the items' own names.
+    Folder(PathBuf),
+}
+
+/// Items published under one signature.
+const BATCH_ITEMS: usize = limits::RUN_ITEMS;
+
+/// Bytes of small files published under one signature.
+const BATCH_BYTES: usize = 4 << 20;
+
+impl Mesh {
+    /// Publishes files; a directory becomes one item per file in it. `progress` is told how many
+    /// bytes were read. What cannot be read is left out, and said so.
+    pub async fn publish_paths(
+        &self,
+        channel: ChannelId,
+        paths: Vec<PathBuf>,
+        progress: impl FnMut(u64) + Send + 'static,
+    ) -> Result<api::Published, Error> {
+        let blobs = self.blobs().await?;
+        let publishing = Publishing {
+            mesh: self.clone(),
+            channel,
+            blobs,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            published: api::Published { channel: channel.to_string(), ..Default::default() },
+        };
+        blocking::unblock(move || publishing.run(paths, progress)).await
+    }
+
+    /// Items of a channel on their way out to one place.
+    pub async fn export(
+        &self,
+        channel: ChannelId,
+        to: ExportTo,
+        existing: Existing,
+    ) -> Result<Export, Error> {
+        let blobs = self.blobs().await?;
+        let place = match to {
+            ExportTo::File(path) => Place::File(path, existing),
+            ExportTo::Folder(path) => {
+                let open = move || ExportFolder::open(path, existing);
+                Place::Folder(blocking::unblock(open).await?)
+            }
+        };
+        Ok(Export { mesh: self.clone(), channel, blobs, place: Some(place) })
+    }
+
+    /// How far an item is on its way here, and from whom it comes. Asking makes it come first.
+    pub async fn progress(&self, channel: ChannelId, seq: u64) -> Result<api::Progress, Error> {
+        self.ask(move |node, media, now| {
+            let sync = node.sync();
+            let Some(item) = sync.items(&channel, seq..seq.saturating_add(1))?.into_iter().next() else {
+                return Ok(api::Progress { have: 0, size: 0, sources: Vec::new() });
+            };
+            let (size, have) = (item.header.size, super::report::have(&item));
+            let blob = BlobId::of(&item.header);
+            let sources = blob.map(|blob| super::report::sources(sync, &blob, media));
+            if let Some(blob) = blob.filter(|_| item.state != ItemState::Here) {
+                node.sync_mut(now, |sync| sync.prefer(now, blob));
+            }
+            Ok(api::Progress { have, size, sources: sources.unwrap_or_default() })
+        })
+        .await?
+    }
+
+    async fn blobs(&self) -> Result<Blobs, Error> {
+        self.ask(|node, _, _| node.sync().store().blobs()).await
+    }
+}
+
+/// Files on their way into a channel.
+struct Publishing {
+    mesh: Mesh,
+    channel: ChannelId,
+    blobs: Blobs,
+    batch: Vec<NewItem>,
+    batch_bytes: usize,
+    published: api::Published,
+}
+
+impl Publishing {
+    fn run(
+        mut self,
+        paths: Vec<PathBuf>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<api::Published, Error> {
+        let home = self.mesh.shared.home.upgrade().ok_or_else(Error::stopped)?;
+        let mut read = 0;
+        for path in paths {
+            for found in Walk::new(path, &home).map_err(Error::failed)? {
+                let imported = found.map_err(ImportError::Skipped).and_then(|found| {
+                    import::import(&found, &self.blobs, &mut |bytes| {
+                        read += bytes;
+                        progress(read);
+                    })
+                });
+                match imported {
+                    Ok(imported) => self.take(imported)?,
+                    Err(ImportError::Skipped(skipped)) => self.published.skipped.push(api::Skipped {
+                        path: skipped.path.display().to_string(),
+                        reason: skipped.why.to_string(),
+                    }),
+                    Err(ImportError::Store(error)) => return Err(Error::failed(error)),
+                }
+            }
+        }
+        self.publish()?;
+        Ok(self.published)
+    }
+
+    fn take(&mut self, imported: import::Imported) -> Result<(), Error> {
+        let import::Imported { name, hash, size, content } = imported;
+        let content = match content {
+            import::Content::Inline(bytes) => {
+                self.batch_bytes += bytes.len();
+                Content::Inline(bytes)
+            }
+            import::Content::Blob { staged, outboard } => {
+                let blob = outboard.id();
+                staged.place(&blob.hash).map_err(Error::failed)?;
+                block_on(self.mesh.command(move |sync, now| sync.adopt_blob(now, &outboard)))??;
+                Content::Blob(blob)
+            }
+        };
+        self.batch.push(NewItem { kind: ItemKind::File, name: name.clone(), content });
+        let (name, blob) = (name.to_string(), hash.to_string());
+        self.published.items.push(api::PublishedItem { seq: 0, name, blob, size });
+        if self.batch.len() >= BATCH_ITEMS || self.batch_bytes >= BATCH_BYTES {
+            self.publish()?;
+        }
+        Ok(())
+    }
+
+    /// Signs what was gathered. It is durable when this returns.
+    fn publish(&mut self) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let (channel, count) = (self.channel, batch.len());
+        let run =
+            block_on(self.mesh.command(move |sync, now| sync.publish(now, &channel, batch)))??;
+        let first = self.published.items.len() - count;
+        for (item, seq) in self.published.items[first..].iter_mut().zip(run) {
+            item.seq = seq;
+        }
+        Ok(())
+    }
+}
+
+/// Items on their way out of a channel to one file or folder.
+pub struct Export {
+    mesh: Mesh,
+    channel: ChannelId,
+    blobs: Blobs,
+    /// Gone for good if an item was given up while it was written.
+    place: Option<Place>,
+}
+
+enum Place {
+    File(PathBuf, Existing),
+    Folder(ExportFolder),
+}
+
+impl Export {
+    /// Waits until the item is here, then writes it; every byte is verified before it is written.
+    /// Returns the path written. `progress` is told how many bytes were written.
+    pub async fn item(
+        &mut self,
+        seq: u64,
+        progress: impl FnMut(u64) + Send + 'static,
+    ) -> Result<PathBuf, Error> {
+        let ready = self.wait(seq).await?;
+        let place = self.place.take().ok_or_else(Error::stopped)?;
+        let (mesh, blobs) = (self.mesh.clone(), self.blobs.clone());
+        let write = move || ready.write((&mesh, &blobs), place, progress);
+        let (place, written) = blocking::unblock(write).await;
+        self.place = Some(place);
+        written
+    }
+
+    async fn wait(&self, seq: u64) -> Result<Ready, Error> {
+        loop {
+            let (changed, channel) = (self.mesh.changed(), self.channel);
+            let ready = self.mesh.ask(move |node, _, now| ready(node, channel, seq, now));
+            if let Some(ready) = ready.await?? {
+                return Ok(ready);
+            }
+            changed.await;
+        }
+    }
+}
+
+/// An item that is here.
+struct Ready {
+    header: mesh_wire::message::sync::ItemHeader,
+    body: bytes::Bytes,
+}
+
+/// The item, if it is here; else it comes first from now on.
+fn ready(
+    node: &mut super::DiskNode,
+    channel: ChannelId,
+    seq: u64,
+    now: mesh_wire::Now,
+) -> Result<Option<Ready>, Error> {
+    let items = node.sync().items(&channel, seq..seq.saturating_add(1))?;
+    let Some(item) = items.into_iter().next() else { return Ok(None) };
+    if item.state == ItemState::Here {
+        let body = node.sync().content(&channel, seq)?.unwrap_or_default();
+        return Ok(Some(Ready { header: item.header, body }));
+    }
+    if let Some(blob) = BlobId::of(&item.header) {
+        node.sync_mut(now, |sync| sync.prefer(now, blob));
+    }
+    Ok(None)
+}
+
+impl Ready {
+    /// Blocks on the disk: for a worker thread.
+    fn write(
+        &self,
+        (mesh, blobs): (&Mesh, &Blobs),
+        mut place: Place,
+        mut progress: impl FnMut(u64),
+    ) -> (Place, Result<PathBuf, Error>) {
+        let mut written = 0;
+        let mut progress = |bytes| {
+            written += bytes;
+            progress(written);
+        };
+        let name = self.header.name.as_str();
+        let result = self.with_content((mesh, blobs), |content| match &mut place {
+            Place::File(path, existing) => {
+                export::export_file(path, *existing, content, &mut progress)?;
+                Ok(path.clone())
+            }
+            Place::Folder(folder) => folder.export(name, content, &mut progress),
+        });
+        (place, result)
+    }
+
+    fn with_content<R>(
+        &self,
+        (mesh, blobs): (&Mesh, &Blobs),
+        write: impl FnOnce(export::Content<'_>) -> Result<R, export::ExportError>,
+    ) -> Result<R, Error> {
+        let (hash, size) = (self.header.hash, self.header.size);
+        let Some(blob) = BlobId::of(&self.header) else {
+            let bytes = export::Bytes::Inline(&self.body);
+            return Ok(write(export::Content { hash, size, bytes })?);
+        };
+        let file = blobs.open(&hash).map_err(Error::failed)?;
+        let mut page: (u64, Vec<Hash>) = (u64::MAX, Vec::new());
+        let mut value = |group: u64| {
+            let number = group / limits::PAGE_CVS as u64;
+            if page.0 != number {
+                let values = mesh.command(move |sync, _| sync.chaining_values(&blob, number));
+                page = (number, block_on(values).ok()?.ok()??);
+            }
+            page.1.get((group % limits::PAGE_CVS as u64) as usize).copied()
+        };
+        let bytes = export::Bytes::Blob { file: &file, value: &mut value };
+        Ok(write(export::Content { hash, size, bytes })?)
+    }
+}

@@ -1,0 +1,215 @@
+//! What the node knows, as other programs read it.
+
+use mesh_sync::{BlobId, ItemState, ItemStatus, Role, Sync};
+use mesh_transport::State;
+use mesh_wire::message::sync::ItemKind;
+use mesh_wire::{ChannelId, LinkId, Now, UnixTime};
+
+use super::DiskNode;
+use crate::driver::Media;
+use crate::error::Error;
+use crate::store::DiskStore;
+use crate::{ChannelLink, api};
+
+pub(super) fn channels(sync: &Sync<DiskStore>) -> Vec<api::ChannelStatus> {
+    sync.channels().into_iter().map(channel).collect()
+}
+
+fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
+    api::ChannelStatus {
+        channel: channel.id.to_string(),
+        name: channel.name.map(|name| name.to_string()).unwrap_or_default(),
+        role: match channel.role {
+            Role::Owner => "owner",
+            Role::Follower => "follower",
+        }
+        .into(),
+        link: ChannelLink(channel.id).to_string(),
+        items: channel.items,
+        blobs_have: channel.blobs_here,
+        blobs_known: channel.blobs_known,
+        bytes: channel.bytes_here,
+    }
+}
+
+pub(super) fn items(
+    sync: &Sync<DiskStore>,
+    channel: &ChannelId,
+    range: std::ops::Range<u64>,
+) -> Result<Vec<api::Item>, Error> {
+    let end = range.end.min(range.start.saturating_add(PAGE));
+    let author = sync.origin(channel).map(|origin| origin.to_string()).unwrap_or_default();
+    let items = sync.items(channel, range.start..end)?;
+    items.into_iter().map(|status| item(sync, channel, author.clone(), status)).collect()
+}
+
+/// Items in one answer.
+const PAGE: u64 = 256;
+
+fn item(
+    sync: &Sync<DiskStore>,
+    channel: &ChannelId,
+    author: String,
+    status: ItemStatus,
+) -> Result<api::Item, Error> {
+    let have = have(&status);
+    let text = match status.header.kind {
+        ItemKind::Text => sync.content(channel, status.seq)?.unwrap_or_default(),
+        ItemKind::Genesis | ItemKind::File => bytes::Bytes::new(),
+    };
+    let UnixTime(time_ms) = status.header.time;
+    Ok(api::Item {
+        seq: status.seq,
+        author,
+        time_ms,
+        kind: match status.header.kind {
+            ItemKind::Genesis => "genesis",
+            ItemKind::Text => "text",
+            ItemKind::File => "file",
+        }
+        .into(),
+        name: status.header.name.to_string(),
+        text: String::from_utf8_lossy(&text).into_owned(),
+        blob: status.header.hash.to_string(),
+        size: status.header.size,
+        state: match status.state {
+            ItemState::Here => "here",
+            ItemState::Partial(_) => "partial",
+            ItemState::Known => "known",
+        }
+        .into(),
+        have,
+    })
+}
+
+/// Bytes of an item's content that are here.
+pub(super) fn have(item: &ItemStatus) -> u64 {
+    match item.state {
+        ItemState::Here => item.header.size,
+        ItemState::Partial(bytes) => bytes,
+        ItemState::Known => 0,
+    }
+}
+
+/// Who gave how much of a blob.
+pub(super) fn sources(
+    sync: &Sync<DiskStore>,
+    blob: &BlobId,
+    media: &Media<'_>,
+) -> Vec<api::Source> {
+    let sources = sync.sources(blob).into_iter();
+    sources.map(|(link, bytes)| api::Source { address: address(media, link), bytes }).collect()
+}
+
+fn address(media: &Media<'_>, link: LinkId) -> String {
+    media.links.get(&link).map(|link| link.remote().to_string()).unwrap_or_default()
+}
+
+pub(super) fn status(
+    name: String,
+    node: &DiskNode,
+    media: &Media<'_>,
+    now: Now,
+) -> api::Status {
+    let traffic = node.traffic();
+    let all = traffic.received + traffic.sent;
+    api::Status {
+        node: node.peer().to_string(),
+        name,
+        uptime_ms: now.time.0 / 1000,
+        transports: media.transports.iter().map(|medium| transport(&**medium)).collect(),
+        links: links(node, media),
+        channels: channels(node.sync()),
+        role: api::RoleStatus {
+            relay: false,
+            supernode: false,
+            why: "this version serves the channels it follows, and nothing else".into(),
+        },
+        bytes: api::Bytes {
+            received: traffic.received,
+            sent: traffic.sent,
+            control: all.saturating_sub(traffic.content_received + traffic.content_sent),
+            local_in: traffic.received,
+            internet_in: 0,
+            saved: traffic.content_received,
+        },
+    }
+}
+
+fn transport(medium: &dyn mesh_transport::Transport) -> api::TransportStatus {
+    let (state, detail, remedy) = match medium.state() {
+        State::Up { detail } => ("up", detail, String::new()),
+        State::Down { detail, remedy } => ("down", detail, remedy),
+    };
+    let addresses = medium.listening().iter().map(ToString::to_string).collect();
+    api::TransportStatus {
+        kind: medium.name().into(),
+        state: state.into(),
+        detail,
+        remedy,
+        addresses,
+    }
+}
+
+fn links(node: &DiskNode, media: &Media<'_>) -> Vec<api::LinkStatus> {
+    let links = node.links().map(|link| {
+        let remote = media.links.get(&link.link).map(|link| link.remote());
+        api::LinkStatus {
+            peer: link.peer.to_string(),
+            contact: None,
+            relayed: false,
+            transport: remote.as_ref().map(|at| at.transport().into()).unwrap_or_default(),
+            address: remote.map(|at| at.to_string()).unwrap_or_default(),
+            rtt_ms: link.round_trip.map(|trip| trip.as_secs_f64() * 1e3),
+            since_ms: link.since.0 / 1000,
+            channels: node.sync().shared_with(link.link).len(),
+            received: link.traffic.received,
+            sent: link.traffic.sent,
+        }
+    });
+    links.collect()
+}
+
+/// Every means of finding somebody, and every dial of late.
+pub(super) fn doctor(node: &DiskNode, media: &Media<'_>, now: Now) -> Vec<api::Finding> {
+    let mut findings: Vec<_> = media.transports.iter().map(|medium| health(&**medium)).collect();
+    let count = node.links().count();
+    findings.push(api::Finding {
+        what: "neighbours".into(),
+        ok: count > 0,
+        found: match count {
+            0 => "nobody is near, or nobody could be reached".into(),
+            1 => "1 neighbour".into(),
+            more => format!("{more} neighbours"),
+        },
+        remedy: match count {
+            0 => "start `mesh up` on another device in the same network; where the network keeps \
+                  devices apart, give it an address with --peer tcp://HOST:PORT"
+                .into(),
+            _ => String::new(),
+        },
+    });
+    for attempt in node.attempts() {
+        let ago = now.time.since(attempt.at).as_secs();
+        findings.push(api::Finding {
+            what: format!("dial {}", attempt.to),
+            ok: attempt.failure.is_none(),
+            found: match &attempt.failure {
+                None => format!("connected, {ago} s ago"),
+                Some(why) => format!("{why}, {ago} s ago"),
+            },
+            remedy: match attempt.failure {
+                None => String::new(),
+                Some(_) => "it is tried again by itself; a firewall on the other device may keep \
+                            connections out"
+                    .into(),
+            },
+        });
+    }
+    findings
+}
+
+fn health(medium: &dyn mesh_transport::Transport) -> api::Finding {
+    let api::TransportStatus { kind, state, detail, remedy, .. } = transport(medium);
+    api::Finding { what: kind, ok: state == "up", found: detail, remedy }
+}

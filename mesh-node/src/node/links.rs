@@ -1,0 +1,479 @@
+//! The links of a node: from the first handshake byte to the last record.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::iter::Peekable;
+use core::time::Duration;
+
+use mesh_sync::Store;
+use mesh_wire::admission::{Path, Source, Verdict};
+use mesh_wire::fragment::{Fragments, Reassembly};
+use mesh_wire::codec::{Extensions, List};
+use mesh_wire::handshake::{self, Established, Handshake, Introduction, Progress};
+use mesh_wire::message::link::{Close, CloseReason, LinkMessage, Ping, Pong};
+use mesh_wire::session::Session;
+use mesh_wire::{
+    Carrier, Fault, Input, Link, LinkId, Machine, Now, PeerId, Role, Secured, Time, VERSIONS, Wake, limits,
+};
+
+use super::{Node, NodeEvent};
+
+/// One link and how far it has come.
+pub(crate) struct LinkState {
+    pub(super) link: Link,
+    pub(super) phase: Phase,
+    pub(super) traffic: Traffic,
+    since: Time,
+}
+
+/// Bytes on a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Received, in frames.
+    pub received: u64,
+    /// Sent, in frames.
+    pub sent: u64,
+    /// Of what was received: items and blobs.
+    pub content_received: u64,
+    /// Of what was sent: items and blobs.
+    pub content_sent: u64,
+}
+
+impl Traffic {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            sent: self.sent + other.sent,
+            content_received: self.content_received + other.content_received,
+            content_sent: self.content_sent + other.content_sent,
+        }
+    }
+}
+
+pub(super) enum Phase {
+    /// Somebody sent a first datagram, or will; nothing is spent on it yet but this answer.
+    Knocking { source: Source, reply: Option<[u8; 33]> },
+    /// Nobody has proved anything yet.
+    Handshake(Box<Handshake>),
+    /// Sealed records travel.
+    Open(Box<Open>),
+    /// The owner has been told to close it; nothing travels any more.
+    Closed,
+}
+
+/// A link with a session.
+pub(super) struct Open {
+    pub(super) session: Session,
+    pub(super) control: Control,
+    pub(super) reassembly: Reassembly,
+    pub(super) fragments: Option<Peekable<Fragments>>,
+    pub(super) fragmented: u32,
+    /// Until it is certain that the other end has finished, too.
+    pub(super) handshake: Option<Box<Handshake>>,
+    peer: PeerId,
+    heard: Time,
+}
+
+/// What the two ends say about the link itself: is the other there, and how does this end?
+#[derive(Default)]
+pub(super) struct Control {
+    to_ask: bool,
+    asked: Option<Time>,
+    answer: Option<Pong>,
+    goodbye: Option<(Close, Time)>,
+    round_trip: Option<Duration>,
+    budget: Budget,
+}
+
+/// Link control messages a peer may still send.
+struct Budget {
+    left: u32,
+    since: Time,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { left: limits::CONTROL_BURST, since: Time(0) }
+    }
+}
+
+/// How long the last record of a session may wait for room.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl Control {
+    /// Charges one message to the peer's budget.
+    // spec: SESSION-16
+    fn charge(&mut self, now: Time) -> Result<(), Fault> {
+        let refill = now.since(self.budget.since).as_micros() / limits::CONTROL_REFILL.as_micros();
+        if refill > 0 {
+            let refill = u32::try_from(refill).unwrap_or(u32::MAX);
+            self.budget.left = self.budget.left.saturating_add(refill).min(limits::CONTROL_BURST);
+            self.budget.since = now;
+        }
+        self.budget.left =
+            self.budget.left.checked_sub(1).ok_or(Fault::Limit("link control messages"))?;
+        Ok(())
+    }
+
+    /// The next message about the link itself.
+    pub(super) fn poll(&mut self, now: Time) -> Option<LinkMessage> {
+        if let Some(pong) = self.answer.take() {
+            return Some(pong.into());
+        }
+        if core::mem::take(&mut self.to_ask) {
+            self.asked = Some(now);
+            return Some(Ping { nonce: now.0 }.into());
+        }
+        None
+    }
+
+    /// The last message of the session, if it ends now.
+    pub(super) fn goodbye(&self) -> Option<Close> {
+        self.goodbye.as_ref().map(|(close, _)| close.clone())
+    }
+}
+
+impl LinkState {
+    pub(super) fn peer(&self) -> Option<PeerId> {
+        match &self.phase {
+            Phase::Open(open) => Some(open.peer),
+            Phase::Knocking { .. } | Phase::Handshake(_) | Phase::Closed => None,
+        }
+    }
+
+    // spec: SESSION-14
+    pub(super) fn wake_at(&self) -> Option<Wake> {
+        match &self.phase {
+            Phase::Handshake(handshake) => handshake.wake_at(),
+            Phase::Open(open) => Wake::earlier(open.handshake.as_ref().and_then(|h| h.wake_at()), Some(match &open.control.goodbye {
+                Some((_, end)) => Wake { at: *end, reason: "close a link" },
+                None if open.is_asked() => {
+                    Wake { at: open.heard + limits::DEAD_AFTER, reason: "give up a neighbour" }
+                }
+                None => {
+                    Wake { at: open.heard + limits::PING_AFTER, reason: "ask a silent neighbour" }
+                }
+            })),
+            Phase::Knocking { .. } => {
+                Some(Wake { at: self.since + limits::HANDSHAKE_TIME, reason: "give up a caller" })
+            }
+            Phase::Closed => None,
+        }
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        let held = match &self.phase {
+            Phase::Handshake(_) => size_of::<Handshake>() + limits::HANDSHAKE_BYTES,
+            Phase::Open(open) => {
+                // A frame that leaves in fragments is the newest message of another layer.
+                let leaving = open.fragments.as_ref().map_or(0, |_| limits::RECORD_BYTES);
+                size_of::<Open>() + open.reassembly.weight() + leaving
+            }
+            Phase::Knocking { .. } | Phase::Closed => 0,
+        };
+        size_of::<Self>() + held
+    }
+}
+
+/// What can be told of a link that is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkReport {
+    /// Which.
+    pub link: LinkId,
+    /// The neighbour's pseudonym.
+    pub peer: PeerId,
+    /// When it came up.
+    pub since: Time,
+    /// The last measured round trip.
+    pub round_trip: Option<Duration>,
+    /// What went over it.
+    pub traffic: Traffic,
+}
+
+impl<S: Store> Node<S> {
+    /// Every link that has a session.
+    pub fn links(&self) -> impl Iterator<Item = LinkReport> {
+        self.links.iter().filter_map(|(link, state)| match &state.phase {
+            Phase::Open(open) if open.control.goodbye.is_none() => Some(LinkReport {
+                link: *link,
+                peer: open.peer,
+                since: state.since,
+                round_trip: open.control.round_trip,
+                traffic: state.traffic,
+            }),
+            Phase::Open(_) | Phase::Knocking { .. } | Phase::Handshake(_) | Phase::Closed => None,
+        })
+    }
+
+    /// A link came up. One that somebody else opened must be let in before it costs anything.
+    // spec: SESSION-17
+    pub fn opened(&mut self, now: Now, id: LinkId, link: Link, source: Source) {
+        let state =
+            LinkState { link, phase: Phase::Closed, traffic: Traffic::default(), since: now.time };
+        self.links.insert(id, state);
+        match (link.role, link.carrier) {
+            (Role::Initiator, _) => self.shake_hands(now, id),
+            (Role::Responder, Carrier::Stream) => {
+                self.let_in(now, id, &source, Path::Validated);
+            }
+            (Role::Responder, Carrier::Datagram) => {
+                self.set_phase(id, Phase::Knocking { source, reply: None });
+            }
+        }
+    }
+
+    fn set_phase(&mut self, id: LinkId, phase: Phase) {
+        if let Some(state) = self.links.get_mut(&id) {
+            state.phase = phase;
+        }
+    }
+
+    /// Asks whether a handshake that somebody else wants may begin.
+    pub(super) fn let_in(&mut self, now: Now, id: LinkId, source: &Source, path: Path<'_>) {
+        if self.links.len() > limits::LINKS + limits::HALF_OPEN {
+            return self.events.push_back(NodeEvent::Close(id));
+        }
+        match self.admission.ask(now.time, source, id, path) {
+            Verdict::Accept { instead_of } => {
+                if let Some(oldest) = instead_of {
+                    self.end(now, oldest);
+                }
+                self.shake_hands(now, id);
+            }
+            Verdict::Retry(reply) => {
+                self.set_phase(id, Phase::Knocking { source: *source, reply: Some(reply) });
+            }
+            Verdict::Refuse => self.events.push_back(NodeEvent::Close(id)),
+        }
+    }
+
+    fn shake_hands(&mut self, now: Now, id: LinkId) {
+        let Some(state) = self.links.get_mut(&id) else { return };
+        let config = handshake::Config {
+            carrier: state.link.carrier,
+            network: self.config.network,
+            versions: List::new(&VERSIONS),
+            pseudonym: self.pseudonym.clone(),
+            introduction: Introduction { extensions: Extensions::default() },
+            cipher: self.config.cipher,
+        };
+        let handshake = match state.link.role {
+            Role::Initiator => Handshake::initiate(now.time, config, &mut self.rng),
+            Role::Responder => Handshake::respond(now.time, config, &mut self.rng),
+        };
+        state.phase = Phase::Handshake(Box::new(handshake));
+    }
+
+    pub(super) fn link_down(&mut self, now: Now, id: LinkId) {
+        self.end(now, id);
+        if let Some(state) = self.links.remove(&id) {
+            self.past = self.past.plus(state.traffic);
+        }
+    }
+
+    /// The handshake on `id` is done: from here on the layers may use the link.
+    // spec: SESSION-18
+    pub(super) fn established(&mut self, now: Now, id: LinkId, established: Established) {
+        self.admission.done(id);
+        let Established { role, peer, binding, session, .. } = established;
+        let Some(state) = self.links.get_mut(&id) else { return };
+        let before = core::mem::replace(&mut state.phase, Phase::Closed);
+        let Phase::Handshake(handshake) = before else { return };
+        state.link.role = role;
+        state.link.secured = Some(Secured { peer, binding });
+        state.since = now.time;
+        // Asked once at the start, so that the round trip is known.
+        let control = Control { to_ask: true, ..Control::default() };
+        let open = Open {
+            session,
+            control,
+            reassembly: Reassembly::default(),
+            fragments: None,
+            fragmented: 0,
+            handshake: Some(handshake),
+            peer,
+            heard: now.time,
+        };
+        state.phase = Phase::Open(Box::new(open));
+        let link = state.link;
+        self.router.handle(now, Input::LinkUp(id, link));
+        self.sync.handle(now, Input::LinkUp(id, link));
+        self.changed();
+        let open = self.links.values().filter(|link| link.peer().is_some()).count();
+        if peer == self.peer() || open > limits::LINKS {
+            self.close(now, id, CloseReason::Full);
+        } else if self.is_banned(now.time, peer) {
+            self.close(now, id, CloseReason::Fault);
+        } else {
+            self.keep_one(now, id, peer);
+        }
+    }
+
+    /// Two nodes that dialled each other keep the link whose initiator has the lower pseudonym;
+    /// of two with the same initiator, that one keeps the newer.
+    // spec: SESSION-19
+    fn keep_one(&mut self, now: Now, newer: LinkId, peer: PeerId) {
+        let own = self.peer();
+        let initiated = |state: &LinkState| match state.link.role {
+            Role::Initiator => own,
+            Role::Responder => peer,
+        };
+        let same = |(id, state): &(&LinkId, &LinkState)| {
+            **id != newer && state.peer() == Some(peer) && !state.is_leaving()
+        };
+        let Some((older, old)) = self.links.iter().find(same) else { return };
+        let Some(new) = self.links.get(&newer) else { return };
+        let (older, old, new) = (*older, initiated(old), initiated(new));
+        if old == new {
+            if new == own {
+                self.close(now, older, CloseReason::Duplicate);
+            }
+        } else {
+            let loser = if old < new { newer } else { older };
+            self.close(now, loser, CloseReason::Duplicate);
+        }
+    }
+
+    /// Ends a link: with a last record if it has a session, else at once.
+    // spec: SESSION-15
+    pub(super) fn close(&mut self, now: Now, id: LinkId, reason: CloseReason) {
+        let Some(state) = self.links.get_mut(&id) else { return };
+        match &mut state.phase {
+            Phase::Open(open) if open.control.goodbye.is_none() => {
+                let close = Close { reason, retry_after_s: 0 };
+                open.control.goodbye = Some((close, now.time + GOODBYE));
+            }
+            Phase::Open(_) | Phase::Closed => {}
+            Phase::Knocking { .. } | Phase::Handshake(_) => self.end(now, id),
+        }
+    }
+
+    /// Nothing more travels on this link.
+    pub(super) fn end(&mut self, now: Now, id: LinkId) {
+        let Some(state) = self.links.get_mut(&id) else { return };
+        let before = core::mem::replace(&mut state.phase, Phase::Closed);
+        self.admission.done(id);
+        match before {
+            Phase::Knocking { .. } | Phase::Handshake(_) => {
+                self.events.push_back(NodeEvent::Close(id));
+            }
+            Phase::Open(_) => {
+                self.events.push_back(NodeEvent::Close(id));
+                self.router.handle(now, Input::LinkDown(id));
+                self.sync.handle(now, Input::LinkDown(id));
+                self.changed();
+            }
+            Phase::Closed => {}
+        }
+    }
+
+    /// What is due on every link.
+    pub(super) fn tick_links(&mut self, now: Now) {
+        let due = |wake: Option<Wake>| wake.is_some_and(|wake| wake.at <= now.time);
+        let links: Vec<LinkId> =
+            self.links.iter().filter(|(_, s)| due(s.wake_at())).map(|(id, _)| *id).collect();
+        for id in links {
+            self.tick_link(now, id);
+        }
+    }
+
+    fn tick_link(&mut self, now: Now, id: LinkId) {
+        let Some(state) = self.links.get_mut(&id) else { return };
+        match &mut state.phase {
+            Phase::Knocking { .. } => self.end(now, id),
+            Phase::Handshake(handshake) => {
+                if handshake.progress(now.time) == Progress::Failed {
+                    self.end(now, id);
+                }
+            }
+            Phase::Open(open) => {
+                if !open.has_finished(now.time) {
+                    return self.end(now, id);
+                }
+                if open.control.goodbye.is_some() {
+                    self.end(now, id);
+                } else if now.time.since(open.heard) >= limits::DEAD_AFTER {
+                    self.close(now, id, CloseReason::Silent);
+                } else if now.time.since(open.heard) >= limits::PING_AFTER && !open.is_asked() {
+                    open.control.to_ask = true;
+                }
+            }
+            Phase::Closed => {}
+        }
+    }
+
+    /// Takes a message about the link itself.
+    pub(super) fn link_message(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        message: LinkMessage,
+    ) -> Result<(), Fault> {
+        let Some(LinkState { phase: Phase::Open(open), .. }) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
+        match message {
+            LinkMessage::Padding(_) => {}
+            LinkMessage::Ping(Ping { nonce }) => {
+                open.control.charge(now.time)?;
+                open.control.answer = Some(Pong { nonce });
+            }
+            LinkMessage::Pong(Pong { nonce }) => {
+                open.control.charge(now.time)?;
+                if let Some(asked) = open.control.asked.filter(|asked| asked.0 == nonce) {
+                    open.control.round_trip = Some(now.time.since(asked));
+                }
+            }
+            LinkMessage::Close(_) => self.end(now, id),
+            LinkMessage::Fragment(fragment) => {
+                if let Some(frame) = open.reassembly.receive(fragment)? {
+                    self.frame(now, id, frame)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LinkState {
+    pub(super) fn is_leaving(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => open.control.goodbye.is_some(),
+            Phase::Knocking { .. } | Phase::Handshake(_) => false,
+            Phase::Closed => true,
+        }
+    }
+}
+
+impl Open {
+    /// A record came from the other end.
+    pub(super) fn heard(&mut self, now: Time) {
+        self.heard = now;
+        if let Some(handshake) = &mut self.handshake {
+            handshake.confirm();
+            self.has_finished(now);
+        }
+    }
+
+    /// Whether this is a handshake message that the other end had to repeat.
+    pub(super) fn repeated(&mut self, now: Time, frame: &[u8]) -> bool {
+        self.handshake.as_mut().is_some_and(|handshake| handshake.receive(now, frame).is_ok())
+    }
+
+    /// Drops the handshake once it has nothing more to do; says `false` if the other end never
+    /// used the session.
+    pub(super) fn has_finished(&mut self, now: Time) -> bool {
+        let progress = self.handshake.as_ref().map(|handshake| handshake.progress(now));
+        match progress {
+            Some(Progress::Done) => self.handshake = None,
+            Some(Progress::Failed) => return false,
+            Some(Progress::Waiting | Progress::Lingering) | None => {}
+        }
+        true
+    }
+
+    /// Whether the other end was asked if it is there, and has been silent since.
+    fn is_asked(&self) -> bool {
+        self.control.to_ask || self.control.asked.is_some_and(|asked| asked >= self.heard)
+    }
+}

@@ -1,0 +1,368 @@
+//! The whole node as one machine. It composes and holds no policy: what a frame means is decided
+//! by the layer it belongs to, and what the layers say to each other passes through here as a
+//! value.
+//!
+//! | to know | read |
+//! |---|---|
+//! | what happens to a received frame | `incoming` |
+//! | what goes into a sent one | `outgoing` |
+//! | the life of a link | `links` |
+
+mod incoming;
+pub mod links;
+mod outgoing;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+use mesh_routing::{RouteEvent, Router};
+use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
+use mesh_wire::admission::{Admission, Source};
+use mesh_wire::codec::{Output, Reader};
+use mesh_wire::handshake::Pseudonym;
+use mesh_wire::message::find::PortNumber;
+use mesh_wire::message::link::CloseReason;
+use mesh_wire::seal::MakeCipher;
+use mesh_wire::{
+    Address, DecodeError, Fault, Input, LinkId, Machine, Now, PeerId, Rng, Time, Wake, Wire,
+    limits,
+};
+
+pub use links::{LinkReport, Traffic};
+use links::LinkState;
+
+/// What a node needs to be told about its surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeConfig {
+    /// The private network it belongs to: only nodes with the same value complete a handshake.
+    pub network: [u8; 32],
+    /// Where its ciphers come from.
+    pub cipher: MakeCipher,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { network: [0; 32], cipher: mesh_wire::seal::chacha20poly1305 }
+    }
+}
+
+/// A node without sockets, clock or disk of its own.
+pub struct Node<S: Store> {
+    config: NodeConfig,
+    rng: Rng,
+    pseudonym: Pseudonym,
+    rotate_at: Time,
+    admission: Admission,
+    links: BTreeMap<LinkId, LinkState>,
+    router: Router,
+    sync: Sync<S>,
+    banned: BTreeMap<PeerId, Time>,
+    attempts: VecDeque<Attempt>,
+    past: Traffic,
+    events: VecDeque<NodeEvent>,
+}
+
+/// Something the owner of a [`Node`] is to do or may want to know.
+#[derive(Clone, Debug)]
+pub enum NodeEvent {
+    /// Send this beacon to everyone in reach.
+    Announce(Bytes),
+    /// Dial; then [`Node::opened`] or [`Node::dial_failed`].
+    Dial(Address),
+    /// Let what was taken from this link leave, then close it.
+    Close(LinkId),
+    /// A neighbour did what it must not do.
+    Fault {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        fault: Fault,
+    },
+    /// The pseudonym changed: ports and connection numbers are to change in the same moment.
+    Rotated,
+    /// Something that can be asked about may be different now.
+    Changed,
+}
+
+/// A dial and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it ended.
+    pub at: Time,
+    /// Where to.
+    pub to: Address,
+    /// Why it came to nothing; `None` if it led to a link.
+    pub failure: Option<String>,
+}
+
+/// Attempts remembered for people to read.
+const ATTEMPTS: usize = 32;
+
+/// A peer that sent something forged is not talked to for so long.
+const BAN: Duration = Duration::from_secs(3600);
+
+/// Bans remembered.
+const BANS: usize = 256;
+
+impl<S: Store> Node<S> {
+    /// A node that keeps its content in `store`.
+    pub fn new(config: NodeConfig, store: S, mut rng: Rng) -> Result<Self, StoreError> {
+        Ok(Self {
+            config,
+            pseudonym: Pseudonym::generate(&mut rng),
+            rotate_at: Time(0) + life_of_a_pseudonym(&mut rng),
+            admission: Admission::new(rng.fork("admission")),
+            links: BTreeMap::new(),
+            router: Router::new(rng.fork("routing")),
+            sync: Sync::open(store, rng.fork("sync"))?,
+            banned: BTreeMap::new(),
+            attempts: VecDeque::new(),
+            past: Traffic::default(),
+            events: VecDeque::new(),
+            rng,
+        })
+    }
+
+    /// What neighbours call this node in this epoch.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        self.pseudonym.peer()
+    }
+
+    /// The content layer, to look at.
+    #[must_use]
+    pub fn sync(&self) -> &Sync<S> {
+        &self.sync
+    }
+
+    /// Gives a command to the content layer.
+    pub fn sync_mut<R>(&mut self, now: Now, command: impl FnOnce(&mut Sync<S>) -> R) -> R {
+        let result = command(&mut self.sync);
+        self.drain(now);
+        self.events.push_back(NodeEvent::Changed);
+        result
+    }
+
+    /// This node takes TCP connections at `port` from now on, or none.
+    pub fn listen(&mut self, now: Now, port: Option<PortNumber>) {
+        self.router.listen(now.time, port);
+        self.drain(now);
+    }
+
+    /// Interfaces or addresses changed.
+    pub fn surroundings_changed(&mut self, now: Now) {
+        self.router.surroundings_changed(now.time);
+        self.drain(now);
+    }
+
+    /// Takes a datagram that was sent to everyone.
+    pub fn heard(&mut self, now: Now, from: &Address, beacon: Bytes) {
+        self.router.heard(now.time, from, beacon);
+        self.drain(now);
+    }
+
+    /// Keeps a link to `at`.
+    pub fn keep(&mut self, now: Now, at: Address) {
+        self.router.keep(now.time, at);
+        self.drain(now);
+    }
+
+    /// The dial to `to` led to `link`, which comes up next.
+    pub fn dialled(&mut self, now: Now, to: &Address, link: LinkId) {
+        self.router.dialled(to, link);
+        self.remember(now, to, None);
+    }
+
+    /// The dial to `to` came to nothing.
+    pub fn dial_failed(&mut self, now: Now, to: &Address, why: &str) {
+        self.router.dial_failed(now.time, to);
+        self.remember(now, to, Some(why.to_string()));
+        self.drain(now);
+    }
+
+    fn remember(&mut self, now: Now, to: &Address, failure: Option<String>) {
+        if self.attempts.len() == ATTEMPTS {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back(Attempt { at: now.time, to: to.clone(), failure });
+    }
+
+    /// The last dials, oldest first.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter()
+    }
+
+    /// Says goodbye on every link.
+    pub fn leave(&mut self, now: Now) {
+        let links: alloc::vec::Vec<_> = self.links.keys().copied().collect();
+        for link in links {
+            self.close(now, link, CloseReason::Leaving);
+        }
+        self.drain(now);
+    }
+
+    /// Everything that was sent and received.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.links.values().fold(self.past, |sum, link| sum.plus(link.traffic))
+    }
+
+    /// Takes what the layers want done, at once, until they want nothing more.
+    fn drain(&mut self, now: Now) {
+        while let Some(event) = self.router.poll_event() {
+            self.events.push_back(match event {
+                RouteEvent::Announce(beacon) => NodeEvent::Announce(beacon),
+                RouteEvent::Dial(to) => NodeEvent::Dial(to),
+            });
+        }
+        while let Some(event) = self.sync.poll_event() {
+            match event {
+                SyncEvent::PeerFault { link, fault } => self.on_fault(now, link, fault),
+                SyncEvent::NewItems { .. }
+                | SyncEvent::ChannelKnown { .. }
+                | SyncEvent::BlobProgress { .. }
+                | SyncEvent::BlobHere { .. }
+                | SyncEvent::Damaged { .. }
+                | SyncEvent::StoreFailed { .. }
+                | SyncEvent::StoreBack => self.changed(),
+            }
+        }
+    }
+
+    /// One hint is as good as many.
+    fn changed(&mut self) {
+        if !matches!(self.events.back(), Some(NodeEvent::Changed)) {
+            self.events.push_back(NodeEvent::Changed);
+        }
+    }
+
+    /// A neighbour broke a rule: the link ends, and whoever sent something forged is not talked to
+    /// for an hour.
+    // spec: SESSION-20
+    fn on_fault(&mut self, now: Now, link: LinkId, fault: Fault) {
+        if matches!(fault, Fault::Forged(_))
+            && let Some(peer) = self.links.get(&link).and_then(LinkState::peer)
+        {
+            if self.banned.len() >= BANS {
+                self.banned.pop_first();
+            }
+            self.banned.insert(peer, now.time + BAN);
+        }
+        self.events.push_back(NodeEvent::Fault { link, fault });
+        self.close(now, link, CloseReason::Fault);
+    }
+
+    fn is_banned(&mut self, now: Time, peer: PeerId) -> bool {
+        self.banned.retain(|_, until| *until > now);
+        self.banned.contains_key(&peer)
+    }
+
+    /// A new pseudonym and a new token, in the same moment.
+    // spec: FIND-14
+    fn rotate(&mut self, now: Now) {
+        self.pseudonym = Pseudonym::generate(&mut self.rng);
+        self.rotate_at = now.time + life_of_a_pseudonym(&mut self.rng);
+        self.router.rotate(now.time);
+        self.events.push_back(NodeEvent::Rotated);
+    }
+}
+
+fn life_of_a_pseudonym(rng: &mut Rng) -> Duration {
+    let fifth = limits::PSEUDONYM_TIME / 5;
+    limits::PSEUDONYM_TIME - fifth + Duration::from_secs(rng.below(2 * fifth.as_secs()))
+}
+
+impl<S: Store> Machine for Node<S> {
+    type Message = Frame;
+    type Event = NodeEvent;
+
+    fn handle(&mut self, now: Now, input: Input<Frame>) {
+        match input {
+            Input::LinkUp(id, link) => {
+                self.opened(now, id, link, Source::of_link(id));
+            }
+            Input::LinkDown(id) => self.link_down(now, id),
+            Input::Receive(id, Frame(bytes)) => {
+                // Whole frames are usually ours alone; then nothing is copied.
+                let bytes = bytes.try_into_mut().unwrap_or_else(|shared| shared[..].into());
+                self.receive(now, id, bytes);
+            }
+            Input::Tick => self.tick(now),
+        }
+        self.drain(now);
+    }
+
+    fn poll_send(&mut self, now: Now, link: LinkId, room: usize) -> Option<Frame> {
+        let mut frame = Output::new();
+        self.write_frame(now, link, room, &mut frame).then(|| Frame(frame.into()))
+    }
+
+    fn poll_event(&mut self) -> Option<NodeEvent> {
+        self.events.pop_front()
+    }
+
+    fn wake_at(&self) -> Option<Wake> {
+        let links = self.links.values().filter_map(LinkState::wake_at);
+        let layers = [self.router.wake_at(), self.sync.wake_at()].into_iter().flatten();
+        let rotate = Wake { at: self.rotate_at, reason: "change the pseudonym" };
+        links.chain(layers).chain([rotate]).min_by_key(|wake| wake.at)
+    }
+
+    fn weight(&self) -> usize {
+        let links: usize = self.links.values().map(LinkState::weight).sum();
+        links
+            + self.router.weight()
+            + self.sync.weight()
+            + self.admission.weight()
+            + self.banned.len() * size_of::<(PeerId, Time)>()
+    }
+}
+
+impl<S: Store> Node<S> {
+    fn tick(&mut self, now: Now) {
+        if self.rotate_at <= now.time {
+            self.rotate(now);
+        }
+        self.tick_links(now);
+        self.router.handle(now, Input::Tick);
+        self.sync.handle(now, Input::Tick);
+    }
+}
+
+/// A frame as it travels on a link: a handshake message or a sealed record.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(pub Bytes);
+
+impl Wire for Frame {
+    const MIN_SIZE: usize = 0;
+
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write(&self, out: &mut Output) {
+        out.extend_from_slice(&self.0);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self(reader.rest()))
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes)", self.0.len())
+    }
+}
+
+impl<S: Store> fmt::Debug for Node<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({:?}, {} links)", self.peer(), self.links.len())
+    }
+}
+

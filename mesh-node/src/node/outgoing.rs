@@ -1,0 +1,138 @@
+//! What goes into a sent frame: the packet builder. Layers are asked in order of urgency; what
+//! they give is packed into one record and sealed in place.
+
+use mesh_sync::Store;
+use mesh_wire::codec::Output;
+use mesh_wire::fragment::Fragments;
+use mesh_wire::message::framed_size;
+use mesh_wire::message::link::{LinkMessage, Padding};
+use mesh_wire::{Carrier, LinkId, Machine, Now, Wire, limits};
+
+use super::Node;
+use super::incoming::content;
+use super::links::Phase;
+
+impl<S: Store> Node<S> {
+    /// Makes the next frame for a link that takes `room` bytes, in `frame`; says whether there is
+    /// one. `frame` is emptied first and keeps its capacity: in steady state nothing is allocated.
+    pub fn write_frame(&mut self, now: Now, id: LinkId, room: usize, frame: &mut Output) -> bool {
+        frame.clear();
+        let Some(state) = self.links.get_mut(&id) else { return false };
+        match &mut state.phase {
+            Phase::Knocking { reply, .. } => {
+                if let Some(reply) = reply.take() {
+                    frame.extend_from_slice(&reply);
+                }
+            }
+            Phase::Handshake(handshake) => {
+                if let Some(message) = handshake.poll_send(now.time) {
+                    frame.extend_from_slice(&message);
+                }
+            }
+            Phase::Open(open) => match open.handshake.as_mut().and_then(|h| h.poll_send(now.time)) {
+                Some(message) => frame.extend_from_slice(&message),
+                None => self.write_record(now, id, room, frame),
+            },
+            Phase::Closed => {}
+        }
+        if let Some(state) = self.links.get_mut(&id) {
+            state.traffic.sent += frame.len() as u64;
+        }
+        self.drain(now);
+        !frame.is_empty()
+    }
+
+    fn write_record(&mut self, now: Now, id: LinkId, room: usize, record: &mut Output) {
+        let Some(state) = self.links.get_mut(&id) else { return };
+        let Phase::Open(open) = &mut state.phase else { return };
+        let (header, room) = (open.session.header_bytes(), open.session.room(room));
+        record.resize(header, 0);
+        let goodbye = open.control.goodbye();
+        if let Some(close) = &goodbye {
+            LinkMessage::from(close.clone()).write(record);
+        } else {
+            self.fill(now, id, room, record);
+        }
+        if record.len() == header {
+            return record.clear();
+        }
+        let padding = Padding::fill(record.len() - header, room);
+        if let Some(padding) = padding {
+            LinkMessage::from(padding).write(record);
+        }
+        if let Some(state) = self.links.get_mut(&id)
+            && let Phase::Open(open) = &mut state.phase
+            && open.session.seal(now.time, record).is_err()
+        {
+            // The session has sealed all it can: 2⁶³ records.
+            record.clear();
+            return self.end(now, id);
+        }
+        if goodbye.is_some() {
+            self.end(now, id);
+        }
+    }
+
+    /// Packs messages until the record has `full` bytes or nobody has anything that fits.
+    fn fill(&mut self, now: Now, id: LinkId, full: usize, record: &mut Output) {
+        let header = record.len();
+        loop {
+            let room = full.saturating_sub(record.len() - header);
+            if !self.write_next(now, id, (room, full), record) {
+                return;
+            }
+        }
+    }
+
+    /// Appends the most urgent message that fits; says whether there was one.
+    // spec: SESSION-11
+    fn write_next(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        (room, full): (usize, usize),
+        record: &mut Output,
+    ) -> bool {
+        let Some(state) = self.links.get_mut(&id) else { return false };
+        let Phase::Open(open) = &mut state.phase else { return false };
+        if room < SMALLEST {
+            return false;
+        }
+        if let Some(message) = open.control.poll(now.time) {
+            message.write(record);
+            return true;
+        }
+        if let Some(fragments) = &mut open.fragments {
+            match fragments.next_if(|fragment| framed_size(fragment.size()) <= room) {
+                Some(fragment) => LinkMessage::from(fragment).write(record),
+                None => return false,
+            }
+            if fragments.peek().is_none() {
+                open.fragments = None;
+            }
+            return true;
+        }
+        if let Some(message) = self.router.poll_send(now, id, room) {
+            message.write(record);
+            return true;
+        }
+        // What is too large for a datagram leaves in pieces.
+        let whole = match state.link.carrier {
+            Carrier::Stream => room,
+            Carrier::Datagram => limits::RECORD_BYTES,
+        };
+        let Some(message) = self.sync.poll_send(now, id, whole) else { return false };
+        state.traffic.content_sent += content(&message);
+        if message.size() <= room {
+            message.write(record);
+        } else {
+            open.fragmented = open.fragmented.wrapping_add(1);
+            let fragments = Fragments::new(open.fragmented, message.to_bytes(), full);
+            open.fragments = fragments.map(Iterator::peekable);
+        }
+        true
+    }
+}
+
+/// No message is asked for when fewer bytes are left: none of use would fit.
+const SMALLEST: usize = 24;

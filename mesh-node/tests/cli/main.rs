@@ -1,0 +1,8 @@
+//! The program `mesh` as scripts and other programs use it: exit codes, JSON, and the control
+//! socket. Every test runs the real binary in homes of its own.
+
+mod commands;
+mod errors;
+mod files;
+mod socket;
+mod stage;

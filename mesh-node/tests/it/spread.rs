@@ -1,0 +1,62 @@
+//! Content among nodes: published here, read there, whoever carried it.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use mesh_sim::{Quality, World, seeds};
+use mesh_sync::{Content, NewItem};
+use mesh_wire::message::sync::ItemKind;
+use mesh_wire::{ChannelId, Label};
+
+use crate::{TestNode, node, world};
+
+fn publish(world: &mut World<TestNode>, who: usize, channel: ChannelId, text: &str) {
+    let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
+    let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
+    world.with(who, |node, now| {
+        node.sync_mut(now, |sync| sync.publish(now, &channel, vec![item])).unwrap();
+    });
+}
+
+fn channel(world: &mut World<TestNode>, who: usize) -> ChannelId {
+    world.with(who, |node, now| {
+        let name = Label::new("news").unwrap();
+        node.sync_mut(now, |sync| sync.create_channel(now, &name)).unwrap()
+    })
+}
+
+fn follow(world: &mut World<TestNode>, who: usize, channel: ChannelId) {
+    world.with(who, |node, now| node.sync_mut(now, |sync| sync.follow(now, channel)).unwrap());
+}
+
+fn read(world: &World<TestNode>, who: usize, channel: &ChannelId, seq: u64) -> Option<Bytes> {
+    world.node(who).sync().content(channel, seq).ok().flatten()
+}
+
+#[test]
+fn a_latecomer_reads_from_a_reader_what_a_publisher_signed_who_is_gone() {
+    for quality in [Quality::STREAM, Quality { loss_per_mille: 50, ..Quality::DATAGRAM }] {
+        for seed in seeds(4) {
+            let mut world = world(seed);
+            let [publisher, reader, latecomer] = [(); 3].map(|()| world.add(node));
+            let news = channel(&mut world, publisher);
+            publish(&mut world, publisher, news, "before anybody came");
+            follow(&mut world, reader, news);
+            let (link, _) = world.connect(publisher, reader, quality);
+            world.run_for(Duration::from_secs(3));
+            publish(&mut world, publisher, news, "while they were there");
+            let got = world.run_until(Duration::from_secs(30), |world| {
+                read(world, reader, &news, 2).is_some()
+            });
+            assert!(got, "seed {seed}: the reader got nothing over {quality:?}");
+            world.disconnect(link);
+            follow(&mut world, latecomer, news);
+            world.connect(latecomer, reader, quality);
+            let got = world.run_until(Duration::from_secs(30), |world| {
+                read(world, latecomer, &news, 2).as_deref() == Some(b"while they were there")
+            });
+            assert!(got, "seed {seed}: the latecomer got nothing over {quality:?}");
+            assert_eq!(read(&world, latecomer, &news, 1).as_deref(), Some(&b"before anybody came"[..]));
+        }
+    }
+}

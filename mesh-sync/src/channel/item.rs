@@ -1,0 +1,42 @@
+//! One item: its header, which the log proves, and its content, which the header proves.
+
+use mesh_wire::codec::Wire;
+use mesh_wire::message::sync::{Item, ItemHeader, ItemKind};
+use mesh_wire::{Fault, Hash, limits};
+
+use crate::merkle::tree;
+
+/// An item that keeps the rules, and its leaf.
+pub(crate) struct Checked {
+    pub(crate) header: ItemHeader,
+    pub(crate) leaf: Hash,
+}
+
+/// Checks all that can be checked of an item without its log.
+// spec: SYNC-3
+pub(crate) fn check(seq: u64, item: &Item) -> Result<Checked, Fault> {
+    let bytes = item.header.bytes();
+    let header = ItemHeader::from_bytes(bytes.clone())?;
+    if (header.kind == ItemKind::Genesis) != (seq == 0) {
+        return Err(Fault::Forged("a genesis item that is not first, or none that is"));
+    }
+    if seq == 0 && header.name.as_str().len() > limits::CHANNEL_NAME_BYTES {
+        return Err(Fault::Forged("a channel name that is too long"));
+    }
+    if header.size > limits::BLOB_BYTES {
+        return Err(Fault::Forged("content larger than any blob"));
+    }
+    if !holds(&header, item.body.bytes()) {
+        return Err(Fault::Forged("content that is not what its header says"));
+    }
+    Ok(Checked { header, leaf: tree::leaf(bytes) })
+}
+
+/// Whether `body` is the content that `header` names, or nothing where that is a blob.
+// spec: SYNC-3
+pub(crate) fn holds(header: &ItemHeader, body: &[u8]) -> bool {
+    if header.size > limits::INLINE_BYTES as u64 {
+        return body.is_empty();
+    }
+    header.size == body.len() as u64 && header.hash.0 == *blake3::hash(body).as_bytes()
+}

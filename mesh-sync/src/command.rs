@@ -1,0 +1,189 @@
+//! What the owner does: channels, publishing, blobs.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use mesh_wire::message::sync::ItemKind;
+use mesh_wire::{ChannelId, Label, Now, limits};
+use thiserror::Error;
+
+use crate::blob::{BlobId, Outboard};
+use crate::channel::ChannelName;
+use crate::store::{Store, StoreError};
+use crate::sync::Sync;
+
+/// An item to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewItem {
+    /// What it is; not [`ItemKind::Genesis`].
+    pub kind: ItemKind,
+    /// Its name.
+    pub name: Label<{ limits::NAME_BYTES }>,
+    /// Its content.
+    pub content: Content,
+}
+
+/// The content of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// At most [`limits::INLINE_BYTES`], which travel inside the item.
+    Inline(Bytes),
+    /// More than that, as a blob.
+    Blob(BlobId),
+}
+
+/// Why a command was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The channel is not followed here.
+    #[error("this node does not follow the channel")]
+    NoSuchChannel,
+    /// Somebody else writes it.
+    #[error("only the channel's owner can publish in it")]
+    NotYours,
+    /// It is ours.
+    #[error("a channel of one's own cannot be unfollowed")]
+    Own,
+    /// No more channels than can be shared over a link.
+    #[error("no more than {} channels", limits::SHARED_CHANNELS)]
+    TooManyChannels,
+    /// A part is above its limit.
+    #[error("{0} is too large")]
+    TooLarge(&'static str),
+    /// A blob small enough to travel inside its item.
+    #[error("content of up to {} bytes travels inside its item", limits::INLINE_BYTES)]
+    TooSmall,
+    /// A genesis item in the middle.
+    #[error("only the first item of a channel is its genesis")]
+    NotFirst,
+    /// The store no longer has what was signed.
+    #[error("the channel is damaged on disk")]
+    Damaged,
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<S: Store> Sync<S> {
+    /// Makes a channel of one's own, durable when this returns.
+    pub fn create_channel(&mut self, now: Now, name: &ChannelName) -> Result<ChannelId, Refused> {
+        self.is_open()?;
+        self.has_room_for_a_channel()?;
+        let made = self.library.create(now.unix, name, &mut self.rng);
+        let id = self.durable(now, made)?;
+        self.share();
+        self.arrived(&id, 0, 1);
+        Ok(id)
+    }
+
+    /// Follows a channel: its items and blobs are fetched from whoever shares it. A channel that
+    /// is followed already stays as it is.
+    pub fn follow(&mut self, now: Now, channel: ChannelId) -> Result<(), Refused> {
+        self.is_open()?;
+        if self.library.channels.contains_key(&channel) {
+            return Ok(());
+        }
+        self.has_room_for_a_channel()?;
+        let followed = self.library.follow(channel);
+        self.durable(now, followed)?;
+        self.share();
+        Ok(())
+    }
+
+    /// Forgets a channel, with all items and all blobs that no other channel names.
+    pub fn unfollow(&mut self, now: Now, channel: &ChannelId) -> Result<(), Refused> {
+        self.is_open()?;
+        let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
+        if known.key.is_some() {
+            return Err(Refused::Own);
+        }
+        let forgotten = self.library.unfollow(channel);
+        let forgotten = forgotten
+            .and_then(|()| self.fetch.close_unnamed(&self.library, &mut self.peers))
+            .map_err(Refused::Store);
+        self.durable(now, forgotten)?;
+        self.share();
+        Ok(())
+    }
+
+    /// Appends items to a channel of one's own, under one signature, and tells their numbers. They
+    /// are durable when this returns.
+    pub fn publish(
+        &mut self,
+        now: Now,
+        channel: &ChannelId,
+        items: Vec<NewItem>,
+    ) -> Result<Range<u64>, Refused> {
+        self.is_open()?;
+        let published = self.library.publish(now.unix, channel, items);
+        let range = self.durable(now, published)?;
+        if !range.is_empty() {
+            self.arrived(channel, range.start, range.end - range.start);
+        }
+        Ok(range)
+    }
+
+    /// Takes a blob whose bytes the owner has put in its place in the store. It is durable with
+    /// the next commit, at the latest [`limits::COMMIT_TIME`] from now.
+    pub fn adopt_blob(&mut self, now: Now, outboard: &Outboard) -> Result<(), Refused> {
+        self.is_open()?;
+        let blob = outboard.id();
+        if blob.size <= limits::INLINE_BYTES as u64 {
+            return Err(Refused::TooSmall);
+        }
+        if blob.size > limits::BLOB_BYTES {
+            return Err(Refused::TooLarge("the content"));
+        }
+        let adopted = self.library.adopt(outboard).and_then(|()| self.is_whole(blob));
+        self.fetch.close_blob(&blob, &mut self.peers);
+        Ok(self.settle(now, adopted)?)
+    }
+
+    /// Fetches a blob before all others: somebody waits for it.
+    pub fn prefer(&mut self, now: Now, blob: BlobId) {
+        if self.is_open().is_ok() {
+            self.fetch.prefer(blob, &mut self.peers);
+            // An error has become an event.
+            let _ = self.settle(now, Ok(()));
+        }
+    }
+
+    /// The store; whoever puts a blob's bytes in place does it here.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.library.store
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.library.store
+    }
+
+    /// The store, for another machine.
+    pub fn into_store(self) -> S {
+        self.library.store
+    }
+
+    /// Ends a command that is acknowledged by its return.
+    // spec: SYNC-19
+    fn durable<T>(&mut self, now: Now, outcome: Result<T, Refused>) -> Result<T, Refused> {
+        match outcome {
+            Ok(value) => {
+                let committed = self.commit();
+                self.settle(now, committed)?;
+                Ok(value)
+            }
+            Err(Refused::Store(error)) => Ok(self.settle(now, Err(error))?),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> Result<(), Refused> {
+        self.health.closed().map_or(Ok(()), |error| Err(Refused::Store(error.clone())))
+    }
+
+    fn has_room_for_a_channel(&self) -> Result<(), Refused> {
+        let is_free = self.library.channels.len() < limits::SHARED_CHANNELS;
+        if is_free { Ok(()) } else { Err(Refused::TooManyChannels) }
+    }
+}

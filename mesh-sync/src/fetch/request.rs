@@ -1,0 +1,208 @@
+//! The next request on a link, made when the link has room for it.
+
+use alloc::vec::Vec;
+
+use mesh_wire::codec::List;
+use mesh_wire::message::SyncMessage;
+use mesh_wire::message::sync::{CvsWant, GroupsWant, PageAsk, PageDrop};
+use mesh_wire::{LinkId, Time, limits};
+
+use super::{Cvs, Fetch, Flight, Peers, land, pick};
+use crate::blob::Bitmap;
+use crate::peer::{Asked, Peer};
+
+/// Missing groups of a page from which on they are asked of two neighbours at once.
+const END_GAME: usize = 8;
+
+impl Fetch {
+    /// The next request to send on a link.
+    pub(crate) fn request(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        peers: &mut Peers,
+    ) -> Option<SyncMessage> {
+        let peer = peers.get_mut(&link)?;
+        if let Some(handle) = peer.drops.pop_first() {
+            return Some(PageDrop { handle }.into());
+        }
+        if !peer.trusted || !peer.hungry {
+            return None;
+        }
+        if let Some(ask) = self.ask(now, peer) {
+            return Some(ask);
+        }
+        if peer.pace.is_alive()
+            && let Some(want) = self.want_cvs(now, link, peer)
+        {
+            return Some(want);
+        }
+        let want = self.want_groups(now, link, peers);
+        if want.is_none()
+            && let Some(peer) = peers.get_mut(&link)
+        {
+            peer.hungry = false;
+        }
+        want
+    }
+
+    /// Asks about a page that this neighbour was not asked about, or did not answer.
+    fn ask(&self, now: Time, peer: &mut Peer) -> Option<SyncMessage> {
+        for page in &self.pages {
+            let shared = page.channels.iter().find(|channel| peer.matched.contains_key(channel));
+            let index = shared.and_then(|channel| peer.slots.index(channel));
+            let Some(channel) = index else { continue };
+            let handle = match peer.handles.get(&page.id) {
+                Some(handle) => *handle,
+                None => peer.open_page(page.id),
+            };
+            let Some(asked) = peer.asked.get_mut(&handle) else { continue };
+            if asked.said.is_due() {
+                asked.said.said(now, peer.pace.repeat(), handle);
+                let (hash, size) = (page.id.blob.hash, page.id.blob.size);
+                return Some(PageAsk { handle, channel, hash, size, page: page.id.index }.into());
+            }
+        }
+        None
+    }
+
+    /// Asks for the chaining values of the first page that lacks them.
+    // spec: SYNC-18
+    fn want_cvs(&mut self, now: Time, link: LinkId, peer: &Peer) -> Option<SyncMessage> {
+        for page in &mut self.pages {
+            let Cvs::Lacking(level, None) = page.cvs else { continue };
+            let Some(handle) = peer.handles.get(&page.id) else { continue };
+            if peer.asked.get(handle).is_some_and(|asked| !asked.have.is_empty()) {
+                page.cvs = Cvs::Lacking(level, Some((link, now)));
+                return Some(CvsWant { handle: *handle, level: level as u8 }.into());
+            }
+        }
+        None
+    }
+
+    /// Asks for groups of the first page that this neighbour has some of.
+    // spec: SYNC-21
+    fn want_groups(&mut self, now: Time, link: LinkId, peers: &mut Peers) -> Option<SyncMessage> {
+        let peer = peers.get(&link)?;
+        let room = if peer.pace.is_alive() { peer.pace.room() } else { 0 };
+        if room == 0 {
+            return None;
+        }
+        let (at, handle, candidates) = self.free(peer).or_else(|| self.late(now, link, peer))?;
+        let page = self.pages.get_mut(at)?;
+        let id = page.id;
+        let has = |peer: &Peer| Some(peer.asked.get(peer.handles.get(&id)?)?.have);
+        let neighbours: Vec<Bitmap> =
+            peers.values().filter_map(has).filter(|have| !have.is_empty()).collect();
+        let groups = pick::pick(page, candidates, &neighbours, self.seed, room);
+        let flights = groups.iter().map(|group| Flight { group: *group, link, asked: now });
+        page.flights.extend(flights);
+        peers.get_mut(&link)?.pace.in_flight += groups.len();
+        Some(GroupsWant { handle, groups: List::new(&groups) }.into())
+    }
+
+    /// Groups that the neighbour has and nobody was asked for.
+    fn free(&self, peer: &Peer) -> Option<(usize, u32, Bitmap)> {
+        self.pages.iter().zip(0..).find_map(|(page, at)| {
+            let (handle, asked) = handle(peer, page)?;
+            let mut known = page.here;
+            page.flights.iter().for_each(|flight| known.insert(flight.group));
+            let free = asked.have.minus(&known);
+            (!free.is_empty()).then_some((at, handle, free))
+        })
+    }
+
+    /// The last groups of a page, which another neighbour was asked for and is slow to send.
+    fn late(&self, now: Time, link: LinkId, peer: &Peer) -> Option<(usize, u32, Bitmap)> {
+        self.pages.iter().zip(0..).find_map(|(page, at)| {
+            let (handle, asked) = handle(peer, page)?;
+            let missing = Bitmap::first(page.id.groups()).minus(&page.here);
+            if missing.count() > END_GAME {
+                return None;
+            }
+            let mut late = Bitmap::default();
+            let patience = peer.pace.latency() * 2;
+            for flight in &page.flights {
+                let twice = |other: &&Flight| other.group == flight.group;
+                let alone = page.flights.iter().filter(twice).count() == 1;
+                let slow = flight.link != link && now.since(flight.asked) > patience;
+                if alone && slow && asked.have.contains(flight.group) {
+                    late.insert(flight.group);
+                }
+            }
+            (!late.is_empty()).then_some((at, handle, late))
+        })
+    }
+
+    /// Looks for what is overdue, and for pages that take a place to no avail.
+    // spec: SYNC-22
+    pub(crate) fn chores(&mut self, now: Time, peers: &mut Peers) {
+        for peer in peers.values_mut() {
+            for asked in peer.asked.values_mut() {
+                peer.hungry |= asked.said.is_overdue(now);
+            }
+        }
+        let patience = |peers: &Peers, link: &LinkId| {
+            peers.get(link).map_or(limits::REPEAT_TIME, |peer| peer.pace.patience())
+        };
+        let mut changed = false;
+        for page in &mut self.pages {
+            if let Cvs::Lacking(level, Some((link, asked))) = page.cvs
+                && now.since(asked) >= patience(peers, &link)
+            {
+                page.cvs = Cvs::Lacking(level, None);
+                changed = true;
+                if let Some(peer) = peers.get_mut(&link) {
+                    peer.pace.timed_out();
+                }
+            }
+            let overdue =
+                |flight: &Flight| now.since(flight.asked) >= patience(peers, &flight.link);
+            let late: Vec<Flight> = page.flights.extract_if(.., |flight| overdue(flight)).collect();
+            // One request asks for many groups: it fails once.
+            for requests in late.chunk_by(|a, b| (a.link, a.asked) == (b.link, b.asked)) {
+                requests.iter().for_each(|flight| land(peers, flight));
+                let link = requests.first().map(|flight| flight.link);
+                if let Some(peer) = link.and_then(|link| peers.get_mut(&link)) {
+                    peer.pace.timed_out();
+                }
+                changed = true;
+            }
+            changed |=
+                page.flights.iter().any(|flight| now.since(flight.asked) > limits::CHORE_TIME);
+        }
+        if changed {
+            peers.values_mut().for_each(|peer| peer.hungry = true);
+        }
+        self.rotate(now, peers);
+    }
+
+    /// Makes room for other pages where a page has been without any hope for some time.
+    fn rotate(&mut self, now: Time, peers: &mut Peers) {
+        if self.pages.len() < limits::OPEN_PAGES || !self.walk.is_under_way() {
+            return;
+        }
+        let hopeless = |page: &&super::OpenPage| {
+            let has = |peer: &Peer| handle(peer, page).is_some_and(|(_, a)| !a.have.is_empty());
+            now.since(page.since) >= limits::PAGE_TIME && !peers.values().any(has)
+        };
+        let closing: Vec<_> = self.pages.iter().filter(hopeless).map(|page| page.id).collect();
+        closing.iter().for_each(|page| self.close(page, peers));
+    }
+
+    /// Whether chores will have something to look at.
+    pub(crate) fn is_waiting(&self, peers: &Peers) -> bool {
+        let asking = |peer: &Peer| peer.asked.values().any(|asked| asked.said.is_waiting());
+        let full = self.pages.len() >= limits::OPEN_PAGES && self.walk.is_under_way();
+        let flying = |page: &super::OpenPage| {
+            !page.flights.is_empty() || matches!(page.cvs, Cvs::Lacking(_, Some(_)))
+        };
+        full || self.pages.iter().any(flying) || peers.values().any(asking)
+    }
+}
+
+/// What a neighbour has said about an open page.
+fn handle<'a>(peer: &'a Peer, page: &super::OpenPage) -> Option<(u32, &'a Asked)> {
+    let handle = peer.handles.get(&page.id)?;
+    Some((*handle, peer.asked.get(handle)?))
+}

@@ -1,0 +1,366 @@
+//! Blobs: groups go in when they match their chaining value, and come out when they still do.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use mesh_wire::{ChannelId, Fault, Hash};
+
+use super::{Library, Trouble};
+use crate::blob::{Bitmap, BlobId, Outboard, PAGE, PageId, fold, fold_root, group_hash};
+use crate::channel::LOG;
+use crate::channel::record::Counts;
+use crate::store::{Store, StoreError, Table, key};
+
+/// A group that was to be read.
+pub(crate) enum Group {
+    /// Its bytes, as good as on the first day.
+    Sound(Bytes),
+    /// It is not here.
+    Missing,
+    /// It was here and no longer is what it was; it counts as missing from now on.
+    Rotten,
+}
+
+/// A channel that names a blob: with its first such item, and how many there are.
+#[derive(Clone, Copy)]
+struct Reference {
+    channel: ChannelId,
+    first: u64,
+    times: u64,
+}
+
+impl<S: Store> Library<S> {
+    /// How many groups of a blob are here; `None` if nobody has named it.
+    pub(crate) fn groups_here(&self, blob: &BlobId) -> Result<Option<u64>, StoreError> {
+        let bytes = self.store.get(Table::Blobs, &key::blob(blob))?;
+        Ok(bytes.map(|bytes| number(&bytes, 0)))
+    }
+
+    /// Which groups of a page are here.
+    pub(crate) fn page(&self, page: &PageId) -> Result<Bitmap, StoreError> {
+        let bytes = self.store.get(Table::Groups, &key::groups(&page.blob, page.index))?;
+        Ok(bytes.and_then(|bytes| Bitmap::from_bytes(&bytes)).unwrap_or_default())
+    }
+
+    /// A page of chaining values, verified up to the hash; `None` if it is not here.
+    // spec: SYNC-18, SYNC-20
+    pub(crate) fn cvs(
+        &mut self,
+        blob: &BlobId,
+        level: u32,
+        page: u64,
+    ) -> Result<Option<&[Hash]>, StoreError> {
+        let key = (*blob, level, page);
+        if self.cvs.get(&key).is_none() {
+            let Some(values) = self.read_cvs(blob, level, page)? else { return Ok(None) };
+            self.cvs.insert(key, values);
+        }
+        Ok(self.cvs.get(&key))
+    }
+
+    /// The same, from the store.
+    fn read_cvs(
+        &self,
+        blob: &BlobId,
+        level: u32,
+        page: u64,
+    ) -> Result<Option<Vec<Hash>>, StoreError> {
+        let stored = self.store.get(Table::Cvs, &key::cvs(blob, level, page))?;
+        let Some(bytes) = stored else { return Ok(None) };
+        let values: Vec<Hash> = bytes.as_chunks().0.iter().map(|value| Hash(*value)).collect();
+        Ok(self.proves(blob, (level, page), &values)?.then_some(values))
+    }
+
+    /// What the groups of a page must hash to, verified; `None` if that is not here.
+    pub(crate) fn group_hashes(&self, page: &PageId) -> Result<Option<Vec<Hash>>, StoreError> {
+        match page.blob.levels() {
+            0 => Ok(Some(alloc::vec![page.blob.hash])),
+            _ => self.read_cvs(&page.blob, 0, page.index),
+        }
+    }
+
+    /// The first page of a blob from `index` on that is not here whole.
+    pub(crate) fn lacking_page(
+        &self,
+        blob: &BlobId,
+        index: u64,
+    ) -> Result<Option<PageId>, StoreError> {
+        let mut page = PageId { blob: *blob, index };
+        self.store.scan(Table::Groups, &key::groups(blob, index), &mut |key, bytes| {
+            let here = Bitmap::from_bytes(bytes).unwrap_or_default();
+            let is_next = *key == *key::groups(blob, page.index);
+            let is_whole = is_next && here.count() == page.groups();
+            page.index += u64::from(is_whole);
+            is_whole
+        })?;
+        Ok((page.index < blob.pages()).then_some(page))
+    }
+
+    /// Keeps a page of chaining values that a peer sent.
+    // spec: SYNC-18
+    pub(crate) fn keep_cvs(
+        &mut self,
+        blob: &BlobId,
+        (level, page): (u32, u64),
+        values: Vec<Hash>,
+    ) -> Result<(), Trouble> {
+        if !self.proves(blob, (level, page), &values)? {
+            return Err(Fault::Forged("chaining values that do not fold to the blob").into());
+        }
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.0).collect();
+        self.put(Table::Cvs, &key::cvs(blob, level, page), &bytes)?;
+        self.cvs.insert((*blob, level, page), values);
+        Ok(())
+    }
+
+    /// Whether these values fold to the value above them, which must have been verified before.
+    fn proves(
+        &self,
+        blob: &BlobId,
+        (level, page): (u32, u64),
+        values: &[Hash],
+    ) -> Result<bool, StoreError> {
+        if values.is_empty() || values.len() != blob.values(level, page) {
+            return Ok(false);
+        }
+        if level + 1 == blob.levels() {
+            return Ok(fold_root(values) == Some(blob.hash));
+        }
+        // At most three pages up: a blob has four levels.
+        let above = self.read_cvs(blob, level + 1, page / PAGE)?;
+        let above = above.and_then(|above| above.get((page % PAGE) as usize).copied());
+        Ok(above.is_some() && fold(values) == above)
+    }
+
+    /// The lowest level of the page's chaining values that is not here while all above it are;
+    /// `None` if the page's groups can be verified.
+    pub(crate) fn cvs_lacking(&mut self, page: &PageId) -> Result<Option<u32>, StoreError> {
+        for level in (0..page.blob.levels()).rev() {
+            let index = page.index / PAGE.pow(level);
+            if self.cvs(&page.blob, level, index)?.is_none() {
+                return Ok(Some(level));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a group must hash to; `None` if that is not known.
+    fn expected(&mut self, page: &PageId, group: u16) -> Result<Option<Hash>, StoreError> {
+        if page.blob.levels() == 0 {
+            return Ok(Some(page.blob.hash));
+        }
+        let values = self.cvs(&page.blob, 0, page.index)?;
+        Ok(values.and_then(|values| values.get(usize::from(group))).copied())
+    }
+
+    /// Keeps a group that a peer sent.
+    // spec: SYNC-19
+    pub(crate) fn keep_group(
+        &mut self,
+        page: &PageId,
+        here: &mut Bitmap,
+        group: u16,
+        bytes: &[u8],
+    ) -> Result<(), Trouble> {
+        let number = page.group(group);
+        let matches = bytes.len() == page.blob.group_bytes(number)
+            && self.expected(page, group)? == Some(group_hash(page.blob.size, number, bytes));
+        if !matches {
+            return Err(Fault::Forged("a group that does not match its chaining value").into());
+        }
+        let offset = number * crate::blob::GROUP;
+        self.store.write_blob(&page.blob.hash, offset, bytes)?;
+        self.uncommitted += bytes.len() as u64;
+        let mut after = *here;
+        after.insert(group);
+        self.put_page(page, &after)?;
+        let groups = self.groups_here(&page.blob)?.unwrap_or(0) + 1;
+        self.put_here(&page.blob, groups)?;
+        if groups == page.blob.groups() {
+            self.turn(&page.blob, Turn::Whole)?;
+        }
+        *here = after;
+        Ok(())
+    }
+
+    /// Reads a group for somebody else.
+    // spec: SYNC-20
+    pub(crate) fn group(&mut self, page: &PageId, group: u16) -> Result<Group, StoreError> {
+        let mut here = self.page(page)?;
+        let Some(expected) = self.expected(page, group)?.filter(|_| here.contains(group)) else {
+            return Ok(Group::Missing);
+        };
+        let number = page.group(group);
+        let mut bytes = alloc::vec![0; page.blob.group_bytes(number)];
+        let offset = number * crate::blob::GROUP;
+        self.store.read_blob(&page.blob.hash, offset, &mut bytes)?;
+        if group_hash(page.blob.size, number, &bytes) == expected {
+            return Ok(Group::Sound(bytes.into()));
+        }
+        here.remove(group);
+        self.put_page(page, &here)?;
+        let groups = self.groups_here(&page.blob)?.unwrap_or(0);
+        if groups == page.blob.groups() {
+            self.turn(&page.blob, Turn::Broken)?;
+        }
+        self.put_here(&page.blob, groups.saturating_sub(1))?;
+        Ok(Group::Rotten)
+    }
+
+    /// Takes a blob whose bytes are in the store already.
+    pub(crate) fn adopt(&mut self, outboard: &Outboard) -> Result<(), StoreError> {
+        let blob = outboard.id();
+        let was_whole = self.groups_here(&blob)? == Some(blob.groups());
+        self.cvs.forget(&blob);
+        for (level, page, values) in outboard.pages() {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.0).collect();
+            self.put(Table::Cvs, &key::cvs(&blob, level, page), &bytes)?;
+        }
+        for index in 0..blob.pages() {
+            let page = PageId { blob, index };
+            self.put_page(&page, &Bitmap::first(page.groups()))?;
+        }
+        self.put_here(&blob, blob.groups())?;
+        if !was_whole {
+            self.turn(&blob, Turn::Whole)?;
+        }
+        Ok(())
+    }
+
+    /// An item names a blob.
+    pub(super) fn refer(
+        &mut self,
+        blob: &BlobId,
+        (channel, seq): (&ChannelId, u64),
+        counts: &mut Counts,
+    ) -> Result<(), StoreError> {
+        let whole = match self.groups_here(blob)? {
+            Some(groups) => groups == blob.groups(),
+            None => {
+                self.put_here(blob, 0)?;
+                false
+            }
+        };
+        counts.blobs += 1;
+        if whole {
+            counts.blobs_here += 1;
+            counts.bytes_here += blob.size;
+        }
+        let key = key::reference(blob, channel);
+        let before = self.store.get(Table::References, &key)?;
+        let (first, times) = before.map_or((seq, 0), |b| (number(&b, 0), number(&b, 8)));
+        self.put(Table::References, &key, &numbers(first, times + 1))?;
+        if times == 0 && !whole {
+            self.put(Table::Missing, &key::item(channel, LOG, seq), &key::blob(blob))?;
+        }
+        Ok(())
+    }
+
+    /// The channels that name a blob.
+    pub(crate) fn channels_naming(&self, blob: &BlobId) -> Result<Vec<ChannelId>, StoreError> {
+        Ok(self.references(blob)?.into_iter().map(|reference| reference.channel).collect())
+    }
+
+    /// Whether an item of `channel` names a blob.
+    pub(crate) fn is_named(&self, blob: &BlobId, channel: &ChannelId) -> Result<bool, StoreError> {
+        Ok(self.store.get(Table::References, &key::reference(blob, channel))?.is_some())
+    }
+
+    /// The first entry of what is missing at `channel` and `seq` or behind them.
+    pub(crate) fn missing_from(
+        &self,
+        channel: &ChannelId,
+        seq: u64,
+    ) -> Result<Option<(ChannelId, u64, BlobId)>, StoreError> {
+        let mut found = None;
+        self.store.scan(Table::Missing, &key::item(channel, LOG, seq), &mut |key, value| {
+            found = key::read_item(key)
+                .zip(key::read_blob(value))
+                .map(|((channel, _, seq), blob)| (channel, seq, blob));
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// Forgets a blob that no channel names any more.
+    pub(super) fn forget_unless_named(&mut self, blob: &BlobId) -> Result<(), StoreError> {
+        if !self.references(blob)?.is_empty() {
+            return Ok(());
+        }
+        let prefix = key::blob(blob);
+        self.remove(Table::Blobs, &prefix)?;
+        self.remove_all(Table::Groups, &prefix)?;
+        self.remove_all(Table::Cvs, &prefix)?;
+        self.cvs.forget(blob);
+        let others = self.entries(Table::Blobs, blob.hash.as_bytes(), |key, _| Some(key.len()))?;
+        if others.is_empty() {
+            self.store.remove_blob(&blob.hash)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the sums of all channels that name a blob which has become whole, or no longer is.
+    fn turn(&mut self, blob: &BlobId, turn: Turn) -> Result<(), StoreError> {
+        for Reference { channel, first, times } in self.references(blob)? {
+            let missing = key::item(&channel, LOG, first);
+            let bytes = blob.size.saturating_mul(times);
+            match turn {
+                Turn::Whole => {
+                    self.remove(Table::Missing, &missing)?;
+                    self.count(&channel, |counts| {
+                        counts.blobs_here = counts.blobs_here.saturating_add(times);
+                        counts.bytes_here = counts.bytes_here.saturating_add(bytes);
+                    })?;
+                }
+                Turn::Broken => {
+                    self.put(Table::Missing, &missing, &key::blob(blob))?;
+                    self.count(&channel, |counts| {
+                        counts.blobs_here = counts.blobs_here.saturating_sub(times);
+                        counts.bytes_here = counts.bytes_here.saturating_sub(bytes);
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// At most one reference per channel, and of those at most as many as can be shared.
+    fn references(&self, blob: &BlobId) -> Result<Vec<Reference>, StoreError> {
+        let prefix = key::blob(blob);
+        let mut found = Vec::new();
+        self.store.scan(Table::References, &prefix, &mut |key, value| {
+            let Some(channel) = key.strip_prefix(prefix.as_slice()) else { return false };
+            if let Ok(channel) = channel.try_into() {
+                let (first, times) = (number(value, 0), number(value, 8));
+                found.push(Reference { channel: ChannelId(channel), first, times });
+            }
+            true
+        })?;
+        Ok(found)
+    }
+
+    fn put_page(&mut self, page: &PageId, here: &Bitmap) -> Result<(), StoreError> {
+        self.put(Table::Groups, &key::groups(&page.blob, page.index), &here.to_bytes())
+    }
+
+    fn put_here(&mut self, blob: &BlobId, groups: u64) -> Result<(), StoreError> {
+        self.put(Table::Blobs, &key::blob(blob), &groups.to_be_bytes())
+    }
+}
+
+/// What becomes of a blob.
+#[derive(Clone, Copy)]
+enum Turn {
+    Whole,
+    Broken,
+}
+
+fn numbers(first: u64, second: u64) -> [u8; 16] {
+    (u128::from(first) << 64 | u128::from(second)).to_be_bytes()
+}
+
+/// The number at byte `at`; 0 if there is none.
+fn number(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}

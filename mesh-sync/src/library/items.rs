@@ -1,0 +1,194 @@
+//! Items are read: for the owner, and as proven runs for others.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use mesh_wire::codec::{List, Wire};
+use mesh_wire::message::sync::{Item, ItemHeader, Items};
+use mesh_wire::{ChannelId, Hash, limits};
+
+use super::Library;
+use crate::channel::{LOG, item};
+use crate::merkle::tiles::Tiles;
+use crate::merkle::{proof, tree};
+use crate::store::{Store, StoreError, Table, key};
+
+/// Bytes of [`Items`] around its items and edge hashes, the frame's header included.
+const RUN_OVERHEAD: usize = 112;
+/// Leaves that are read at one time: those of one tile.
+const LEAVES: u64 = 256;
+/// Rotten items that are remembered per channel.
+const ROTTEN: usize = 64;
+
+/// An item that was read, and whether it is what was signed.
+enum Read {
+    Sound(Item),
+    Rotten,
+}
+
+impl<S: Store> Library<S> {
+    /// An item as it is stored.
+    pub(crate) fn item(&self, id: &ChannelId, seq: u64) -> Result<Option<Item>, StoreError> {
+        let bytes = self.store.get(Table::Items, &key::item(id, LOG, seq))?;
+        Ok(bytes.and_then(|bytes| Item::from_bytes(bytes).ok()))
+    }
+
+    /// Bytes of a message [`Items`] about this channel beside the items.
+    pub(crate) fn run_overhead(&self, id: &ChannelId) -> usize {
+        let head = self.channels.get(id).and_then(|channel| channel.log.head.as_ref());
+        let size = head.map_or(0, |head| head.size);
+        RUN_OVERHEAD + (u64::BITS - size.leading_zeros()) as usize * Hash::MIN_SIZE
+    }
+
+    /// As many of the items as `room` bytes hold, with their proof. `None` if not a single one
+    /// fits or the first one has rotted. The channel's index is left for the caller to fill in.
+    // spec: SYNC-6, SYNC-7, SYNC-20
+    pub(crate) fn run(
+        &mut self,
+        id: &ChannelId,
+        items: Range<u64>,
+        room: usize,
+    ) -> Result<Option<Items>, StoreError> {
+        let Some(channel) = self.sound(id) else { return Ok(None) };
+        let Some(head) = &channel.log.head else { return Ok(None) };
+        let (size, signature) = (head.size, head.signature);
+        let end = items.end.min(channel.log.size());
+        let end = end.min(items.start.saturating_add(limits::RUN_ITEMS as u64));
+        let (run, rotten) = self.sound_items(id, items.start..end, room)?;
+        if let Some(channel) = self.channels.get_mut(id)
+            && channel.rotten.len() < ROTTEN
+        {
+            channel.rotten.extend(rotten);
+        }
+        if run.is_empty() {
+            return Ok(None);
+        }
+        let edge = self.edge(id, items.start + run.len() as u64)?;
+        Ok(Some(Items {
+            channel: 0,
+            log: LOG,
+            first: items.start,
+            items: List::new(&run),
+            edge: List::new(&edge),
+            size,
+            signature,
+        }))
+    }
+
+    /// The items of `range` up to `room` bytes or the first rotten one, which is told.
+    fn sound_items(
+        &self,
+        id: &ChannelId,
+        range: Range<u64>,
+        mut room: usize,
+    ) -> Result<(Vec<Item>, Option<u64>), StoreError> {
+        let mut stored: Vec<(u64, Bytes)> = Vec::new();
+        self.store.scan(Table::Items, &key::item(id, LOG, range.start), &mut |key, value| {
+            let seq = range.start + stored.len() as u64;
+            let fits = range.contains(&seq) && value.len() <= room;
+            if fits && key::read_item(key) == Some((*id, LOG, seq)) {
+                room -= value.len();
+                stored.push((seq, Bytes::copy_from_slice(value)));
+                return true;
+            }
+            false
+        })?;
+        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+        let mut items = Vec::with_capacity(stored.len());
+        for tile in stored.chunk_by(|a, b| a.0 / LEAVES == b.0 / LEAVES) {
+            let first = tile.first().map_or(0, |(seq, _)| *seq);
+            let leaves = tiles.leaves(first..first + tile.len() as u64)?;
+            for ((seq, bytes), leaf) in tile.iter().zip(leaves) {
+                match read(bytes.clone(), &leaf) {
+                    Read::Sound(item) => items.push(item),
+                    Read::Rotten => return Ok((items, Some(*seq))),
+                }
+            }
+        }
+        Ok((items, None))
+    }
+
+    /// The edge right of the items before `end`, under the newest head.
+    // spec: SYNC-7
+    fn edge(&self, id: &ChannelId, end: u64) -> Result<Vec<Hash>, StoreError> {
+        let Some(log) = self.channels.get(id).map(|channel| &channel.log) else {
+            return Ok(Vec::new());
+        };
+        let Some(head) = &log.head else { return Ok(Vec::new()) };
+        let beyond: Vec<_> = proof::edge(log.size(), head.size);
+        let beyond: Vec<_> = beyond.into_iter().zip(&head.edge).collect();
+        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+        let known = |leaves: &Range<u64>| -> Result<Option<Hash>, StoreError> {
+            match beyond.iter().find(|(range, _)| range == leaves) {
+                Some((_, hash)) => Ok(Some(**hash)),
+                None if leaves.end <= log.size() => tiles.root(leaves.clone()).map(Some),
+                None => Ok(None),
+            }
+        };
+        proof::edge(end, head.size).into_iter().map(|leaves| node_over(leaves, &known)).collect()
+    }
+
+    /// The root over the first `size` items, which are here.
+    pub(crate) fn root(&self, id: &ChannelId, size: u64) -> Result<Hash, StoreError> {
+        if size == 0 {
+            return Ok(Hash([0; 32]));
+        }
+        Tiles { store: &self.store, channel: *id, log: LOG }.root(0..size)
+    }
+
+    /// Puts back an item that had rotted, if this is it.
+    // spec: SYNC-20
+    pub(crate) fn repair(
+        &mut self,
+        id: &ChannelId,
+        seq: u64,
+        item: &Item,
+    ) -> Result<(), StoreError> {
+        let is_rotten = |id| self.channels.get(id).is_some_and(|c| c.rotten.contains(&seq));
+        if !is_rotten(id) {
+            return Ok(());
+        }
+        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+        let leaves = tiles.leaves(seq..seq + 1)?;
+        let bytes = item.to_bytes();
+        if let Some(leaf) = leaves.first()
+            && matches!(read(bytes.clone(), leaf), Read::Sound(_))
+        {
+            self.put(Table::Items, &key::item(id, LOG, seq), &bytes)?;
+            if let Some(channel) = self.channels.get_mut(id) {
+                channel.rotten.remove(&seq);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads an item and checks it against its leaf, and its content against its header.
+fn read(bytes: Bytes, leaf: &Hash) -> Read {
+    let Ok(found) = Item::from_bytes(bytes) else { return Read::Rotten };
+    let header = ItemHeader::from_bytes(found.header.bytes().clone());
+    let holds = header.is_ok_and(|header| item::holds(&header, found.body.bytes()));
+    if holds && tree::leaf(found.header.bytes()) == *leaf {
+        Read::Sound(found)
+    } else {
+        Read::Rotten
+    }
+}
+
+/// The node over `leaves`, from nodes that are known below it.
+fn node_over(
+    leaves: Range<u64>,
+    known: &impl Fn(&Range<u64>) -> Result<Option<Hash>, StoreError>,
+) -> Result<Hash, StoreError> {
+    if let Some(hash) = known(&leaves)? {
+        return Ok(hash);
+    }
+    let size = leaves.end.saturating_sub(leaves.start);
+    if size < 2 {
+        return Err(StoreError::Damaged("an edge of a log is missing".into()));
+    }
+    let middle = leaves.start + tree::split(size);
+    let left = node_over(leaves.start..middle, known)?;
+    Ok(tree::node(&left, &node_over(middle..leaves.end, known)?))
+}

@@ -1,0 +1,292 @@
+//! What is known of the neighbour at the other end of a link, and what is owed to it.
+
+pub(crate) mod pace;
+pub(crate) mod said;
+pub(crate) mod served;
+pub(crate) mod slots;
+pub(crate) mod turns;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::mem::size_of;
+
+use mesh_wire::{Carrier, ChannelId, Time, limits};
+
+use crate::blob::{Bitmap, PageId};
+use pace::Pace;
+use said::Said;
+use served::Served;
+use slots::Slots;
+use turns::Turns;
+
+/// The other end of a link.
+pub(crate) struct Peer {
+    pub(crate) slots: Slots,
+    /// The list of our channels, to be said.
+    pub(crate) share: Said,
+    /// The serial of the newest list of theirs.
+    pub(crate) share_heard: Option<u32>,
+    /// Serials that are to be acknowledged.
+    heard: BTreeSet<u32>,
+    /// Summaries that were not acknowledged, by serial.
+    awaiting: BTreeMap<u32, ChannelId>,
+    serial: u32,
+    /// The channels that both sides share.
+    pub(crate) matched: BTreeMap<ChannelId, Matched>,
+    /// Those of which something may have to be said.
+    pub(crate) tell: BTreeSet<ChannelId>,
+    /// Those for which a request for items is to be sent.
+    pub(crate) wants: BTreeSet<ChannelId>,
+    /// Those of which the other end may wait for items, whose turn it is first.
+    pub(crate) streams: VecDeque<ChannelId>,
+    /// Pages that we ask for, by handle.
+    pub(crate) asked: BTreeMap<u32, Asked>,
+    pub(crate) handles: BTreeMap<PageId, u32>,
+    next_handle: u32,
+    /// Handles to be dropped.
+    pub(crate) drops: BTreeSet<u32>,
+    /// Whether there may be something to ask for.
+    pub(crate) hungry: bool,
+    pub(crate) pace: Pace,
+    /// Pages that it asks of us.
+    pub(crate) served: Served,
+    pub(crate) turns: Turns,
+    /// It never sent anything forged.
+    pub(crate) trusted: bool,
+}
+
+/// A channel that both sides share.
+#[derive(Default)]
+pub(crate) struct Matched {
+    /// What they have of it, as far as they have said.
+    pub(crate) theirs: Option<Remote>,
+    /// The serial of their newest summary.
+    pub(crate) summary_heard: Option<u32>,
+    /// What we said last.
+    pub(crate) told: Option<Told>,
+    pub(crate) said: Said,
+    /// Items that we asked for.
+    pub(crate) incoming: Option<Stream>,
+    /// Items that they asked for.
+    pub(crate) outgoing: Option<Outgoing>,
+    /// Items below this were sent to them.
+    pub(crate) sent: u64,
+    /// Their history is another than ours.
+    pub(crate) forked: bool,
+    /// Requests in a row without an answer.
+    pub(crate) unanswered: u32,
+}
+
+/// What a peer has of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) size: u64,
+    pub(crate) root: [u8; 8],
+    pub(crate) blobs: u64,
+}
+
+/// What was said of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) size: u64,
+    pub(crate) blobs: u64,
+}
+
+/// A stream of items that we asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    pub(crate) serial: u32,
+    pub(crate) first: u64,
+    /// Bytes granted and received since its start.
+    pub(crate) granted: u64,
+    pub(crate) received: u64,
+    /// How far the grant runs ahead.
+    pub(crate) window: u64,
+    /// When it is overdue.
+    pub(crate) again: Time,
+    /// A gap was seen and the stream begun anew: later gaps are of the old one.
+    pub(crate) gap: bool,
+    /// It asks for items that were here and have rotted.
+    pub(crate) repairs: bool,
+}
+
+/// A stream of items that they asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) serial: u32,
+    pub(crate) next: u64,
+    pub(crate) granted: u64,
+    pub(crate) sent: u64,
+}
+
+/// A page that we asked this peer about.
+pub(crate) struct Asked {
+    pub(crate) page: PageId,
+    /// The groups it has.
+    pub(crate) have: Bitmap,
+    pub(crate) said: Said,
+}
+
+impl Peer {
+    /// The neighbour at the other end of a link that has just come up.
+    pub(crate) fn new(slots: Slots, carrier: Carrier) -> Self {
+        Self {
+            slots,
+            share: Said::owed(),
+            share_heard: None,
+            heard: BTreeSet::new(),
+            awaiting: BTreeMap::new(),
+            serial: 0,
+            matched: BTreeMap::new(),
+            tell: BTreeSet::new(),
+            wants: BTreeSet::new(),
+            streams: VecDeque::new(),
+            asked: BTreeMap::new(),
+            handles: BTreeMap::new(),
+            next_handle: 0,
+            drops: BTreeSet::new(),
+            hungry: false,
+            pace: Pace::new(carrier),
+            served: Served::default(),
+            turns: Turns::default(),
+            trusted: true,
+        }
+    }
+
+    /// A number for the next thing that is counted.
+    pub(crate) fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// The other end's message `serial` is to be acknowledged.
+    // spec: SYNC-10
+    pub(crate) fn acknowledge(&mut self, serial: u32) {
+        if self.heard.len() >= limits::SHARED_CHANNELS {
+            self.heard.pop_first();
+        }
+        self.heard.insert(serial);
+    }
+
+    /// At most `most` of the serials to acknowledge.
+    pub(crate) fn take_heard(&mut self, most: usize) -> Vec<u32> {
+        let most = most.min(limits::SHARED_CHANNELS);
+        core::iter::from_fn(|| self.heard.pop_first()).take(most).collect()
+    }
+
+    /// A summary of a channel goes out; its serial.
+    pub(crate) fn say(&mut self, now: Time, channel: ChannelId) -> u32 {
+        let serial = self.next_serial();
+        let patience = self.pace.repeat();
+        if let Some(matched) = self.matched.get_mut(&channel) {
+            matched.said.said(now, patience, serial);
+        }
+        if self.awaiting.len() >= limits::SHARED_CHANNELS {
+            self.awaiting.pop_first();
+        }
+        self.awaiting.insert(serial, channel);
+        serial
+    }
+
+    /// The other end has taken our message `serial`.
+    pub(crate) fn was_heard(&mut self, serial: u32) {
+        let channel = self.awaiting.remove(&serial);
+        let matched = channel.and_then(|channel| self.matched.get_mut(&channel));
+        if matched.is_some_and(|matched| matched.said.heard(serial)) {
+            self.tell.extend(channel);
+        } else {
+            self.share.heard(serial);
+        }
+    }
+
+    /// Something about a channel is new.
+    pub(crate) fn changed(&mut self, channel: &ChannelId) {
+        if let Some(matched) = self.matched.get(channel) {
+            self.tell.insert(*channel);
+            if matched.outgoing.is_some() {
+                self.line_up(channel);
+            }
+        }
+    }
+
+    /// The other end may wait for items of a channel.
+    pub(crate) fn line_up(&mut self, channel: &ChannelId) {
+        if !self.streams.contains(channel) {
+            self.streams.push_back(*channel);
+        }
+    }
+
+    /// A handle for a page that is about to be asked for.
+    pub(crate) fn open_page(&mut self, page: PageId) -> u32 {
+        let handle = self.next_handle;
+        self.next_handle = self.next_handle.wrapping_add(1);
+        self.handles.insert(page, handle);
+        let asked = Asked { page, have: Bitmap::default(), said: Said::owed() };
+        self.asked.insert(handle, asked);
+        handle
+    }
+
+    /// Asks for a page no longer.
+    pub(crate) fn close_page(&mut self, page: &PageId) {
+        if let Some(handle) = self.handles.remove(page) {
+            self.asked.remove(&handle);
+            self.drops.insert(handle);
+        }
+    }
+
+    /// Brings the shared channels in line with both lists.
+    pub(crate) fn rematch(&mut self) {
+        let both = self.slots.both();
+        self.matched.retain(|channel, _| both.contains(channel));
+        self.tell.retain(|channel| both.contains(channel));
+        self.wants.retain(|channel| both.contains(channel));
+        self.streams.retain(|channel| both.contains(channel));
+        for channel in both {
+            if self.matched.contains_key(&channel) {
+                continue;
+            }
+            self.matched.insert(channel, Matched::default());
+            self.tell.insert(channel);
+        }
+    }
+
+    /// Asks for nothing of what was asked for.
+    pub(crate) fn forget_requests(&mut self) {
+        self.wants.clear();
+        self.drops.extend(self.asked.keys());
+        self.asked.clear();
+        self.handles.clear();
+        self.pace.in_flight = 0;
+        for (channel, matched) in &mut self.matched {
+            matched.incoming = None;
+            self.tell.insert(*channel);
+        }
+    }
+
+    /// Whether something of this neighbour may become overdue.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let waits = |matched: &Matched| matched.said.is_waiting() || matched.incoming.is_some();
+        self.share.is_waiting() || self.matched.values().any(waits) || self.served.is_late()
+    }
+
+    /// Forgets what is under way, after the store was lost.
+    pub(crate) fn forget_transfers(&mut self) {
+        self.forget_requests();
+        self.streams.clear();
+        self.matched.values_mut().for_each(|matched| matched.outgoing = None);
+        self.served.tell_all();
+    }
+
+    /// Bytes held on its behalf.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + self.slots.weight()
+            + self.served.weight()
+            + self.heard.len() * size_of::<u32>()
+            + self.awaiting.len() * size_of::<(u32, ChannelId)>()
+            + self.matched.len() * size_of::<(ChannelId, Matched)>()
+            + (self.tell.len() + self.wants.len() + self.streams.len()) * size_of::<ChannelId>()
+            + self.asked.len() * size_of::<(u32, Asked, PageId, u32)>()
+            + self.drops.len() * size_of::<u32>()
+    }
+}

@@ -1,0 +1,331 @@
+//! Items and groups flow out: made when the link has room for them, from what is here and sound.
+
+use core::ops::Range;
+
+use bytes::Bytes;
+use mesh_wire::codec::{List, Opaque};
+use mesh_wire::message::SyncMessage;
+use mesh_wire::message::sync::{
+    Cvs, GroupData, Heard, Items, LogSummary, PageHave, Share, Summary, Want,
+};
+use mesh_wire::{ChannelId, Hash, LinkId, Time, limits};
+
+use crate::blob::{BlobId, PAGE};
+use crate::channel::{Channel, LOG};
+use crate::library::Group;
+use crate::peer::served::{Order, Part};
+use crate::peer::{Matched, Outgoing, Told};
+use crate::store::{Store, StoreError};
+use crate::sync::Sync;
+
+/// The longest control message but [`Share`] and [`Heard`], with its frame.
+const CONTROL_ROOM: usize = 160;
+/// Bytes of a [`Share`] or [`Heard`] around its list.
+const LIST_OVERHEAD: usize = 16;
+/// Bytes of a [`Cvs`] or [`GroupData`] around its content.
+const BULK_OVERHEAD: usize = 24;
+/// New items that go out unasked at one time.
+const PUSH_ITEMS: u64 = 16;
+/// With this much room, every item fits.
+const ITEM_ROOM: usize = limits::INLINE_BYTES + limits::HEADER_BYTES + 16;
+
+/// What a neighbour should be told of a channel.
+enum Standing {
+    /// Nothing now.
+    Nothing,
+    /// That there is more.
+    Tell,
+    /// These items.
+    Push(Range<u64>),
+}
+
+impl<S: Store> Sync<S> {
+    /// What keeps the exchange going.
+    pub(crate) fn next_control(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        room: usize,
+    ) -> Result<Option<SyncMessage>, StoreError> {
+        let Some(peer) = self.peers.get_mut(&link).filter(|_| room >= CONTROL_ROOM) else {
+            return Ok(None);
+        };
+        let serials = peer.take_heard((room - LIST_OVERHEAD) / 4);
+        if !serials.is_empty() {
+            return Ok(Some(Heard { serials: List::new(&serials) }.into()));
+        }
+        let tokens = peer.slots.tokens().count() * 8;
+        if peer.share.is_due() && tokens + LIST_OVERHEAD <= room {
+            let serial = peer.next_serial();
+            peer.share.said(now, peer.pace.repeat(), serial);
+            return Ok(Some(Share { serial, tokens: List::new(peer.slots.tokens()) }.into()));
+        }
+        if let Some(summary) = self.summary(now, link) {
+            return Ok(Some(summary.into()));
+        }
+        if let Some(answer) = self.answer(link)? {
+            return Ok(Some(answer.into()));
+        }
+        if self.health.is_full(now) {
+            return Ok(None);
+        }
+        let want = self.want(link).map(SyncMessage::from);
+        Ok(want.or_else(|| self.fetch.request(now, link, &mut self.peers)))
+    }
+
+    /// What is here of a channel of which the neighbour does not know the newest.
+    // spec: SYNC-11
+    fn summary(&mut self, now: Time, link: LinkId) -> Option<Summary> {
+        let peer = self.peers.get_mut(&link)?;
+        let mut settled = alloc::vec::Vec::new();
+        let mut due = None;
+        for id in &peer.tell {
+            match standing(self.library.sound(id), peer.matched.get(id)) {
+                Standing::Nothing => settled.push(*id),
+                Standing::Push(_) => {}
+                Standing::Tell => {
+                    due = Some(*id);
+                    break;
+                }
+            }
+        }
+        peer.tell.retain(|id| !settled.contains(id));
+        let id = due?;
+        peer.tell.remove(&id);
+        let channel = self.library.sound(&id)?;
+        let index = peer.slots.index(&id)?;
+        let serial = peer.say(now, id);
+        let told = told(channel);
+        peer.matched.get_mut(&id)?.told = Some(told);
+        let root = channel.log.frontier.root().unwrap_or(Hash([0; 32]));
+        let root = peer.slots.salted(&root);
+        let log = LogSummary { log: LOG, size: told.size, root, blobs: told.blobs };
+        Some(Summary { serial, channel: index, logs: List::new(&[log]) })
+    }
+
+    /// Asks for items.
+    // spec: SYNC-12
+    fn want(&mut self, link: LinkId) -> Option<Want> {
+        let peer = self.peers.get_mut(&link)?;
+        while let Some(id) = peer.wants.pop_first() {
+            let stream = peer.matched.get(&id).and_then(|matched| matched.incoming);
+            if let (Some(stream), Some(channel)) = (stream, peer.slots.index(&id)) {
+                let (serial, first, bytes) = (stream.serial, stream.first, stream.granted);
+                return Some(Want { channel, log: LOG, serial, first, bytes });
+            }
+        }
+        None
+    }
+
+    /// A neighbour asks for items.
+    // spec: SYNC-12
+    pub(crate) fn take_want(&mut self, link: LinkId, want: &Want) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        let Some(id) = peer.slots.named(want.channel) else { return };
+        let Some(matched) = peer.matched.get_mut(&id).filter(|_| want.log == LOG) else { return };
+        let before = matched.outgoing.filter(|stream| stream.serial == want.serial);
+        let mut stream = before.unwrap_or(Outgoing {
+            serial: want.serial,
+            next: want.first,
+            granted: 0,
+            sent: 0,
+        });
+        let most = stream.sent.saturating_add(limits::WANT_BYTES);
+        stream.granted = stream.granted.max(want.bytes.min(most));
+        matched.outgoing = Some(stream);
+        peer.line_up(&id);
+    }
+
+    /// Items: new ones that are small, and those that were asked for.
+    pub(crate) fn next_items(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        room: usize,
+    ) -> Result<Option<Items>, StoreError> {
+        if let Some(pushed) = self.push(now, link, room)? {
+            return Ok(Some(pushed));
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+        for _ in 0..peer.streams.len() {
+            let Some(id) = peer.streams.pop_front() else { break };
+            let size = self.library.sound(&id).map_or(0, |channel| channel.log.size());
+            let Some(matched) = peer.matched.get_mut(&id) else { continue };
+            let Some(stream) = &mut matched.outgoing else { continue };
+            if matched.forked || stream.next >= size || stream.sent >= stream.granted {
+                continue;
+            }
+            let space = room.saturating_sub(self.library.run_overhead(&id));
+            let Some(mut run) = self.library.run(&id, stream.next..size, space)? else {
+                // Too little room this time, or an item that has rotted.
+                match space < ITEM_ROOM {
+                    true => peer.streams.push_back(id),
+                    false => self.seek(now, &id),
+                }
+                return Ok(None);
+            };
+            let bytes: usize = mesh_wire::Wire::size(&run.items);
+            stream.next += run.items.len() as u64;
+            stream.sent = stream.sent.saturating_add(bytes as u64);
+            if stream.next >= size {
+                stream.granted = stream.sent;
+            }
+            matched.sent = matched.sent.max(stream.next);
+            run.channel = peer.slots.index(&id).unwrap_or(u32::MAX);
+            peer.streams.push_back(id);
+            return Ok(Some(run));
+        }
+        Ok(None)
+    }
+
+    /// New items that are small go to neighbours that had all items before them.
+    // spec: SYNC-14
+    fn push(&mut self, now: Time, link: LinkId, room: usize) -> Result<Option<Items>, StoreError> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+        let pushable = |id: &ChannelId| match standing(self.library.sound(id), peer.matched.get(id))
+        {
+            Standing::Push(items) => Some((*id, items)),
+            Standing::Tell | Standing::Nothing => None,
+        };
+        let Some((id, items)) = peer.tell.iter().find_map(pushable) else { return Ok(None) };
+        let space = room.saturating_sub(self.library.run_overhead(&id)).min(limits::PUSH_BYTES);
+        let run = self.library.run(&id, items.clone(), space)?;
+        let Some(matched) = peer.matched.get_mut(&id) else { return Ok(None) };
+        // What is not sent whole is told.
+        matched.sent = items.end;
+        let count = run.as_ref().map_or(0, |run| run.items.len() as u64);
+        let Some(mut run) = run.filter(|_| items.start + count == items.end) else {
+            return Ok(None);
+        };
+        matched.told = self.library.sound(&id).map(told);
+        matched.said.said(now, peer.pace.repeat(), Matched::PUSH);
+        peer.tell.remove(&id);
+        run.channel = peer.slots.index(&id).unwrap_or(u32::MAX);
+        Ok(Some(run))
+    }
+
+    /// Which groups of a page are here.
+    // spec: SYNC-16, SYNC-17
+    fn answer(&mut self, link: LinkId) -> Result<Option<PageHave>, StoreError> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+        let Some((handle, page, channel)) = peer.served.answer() else { return Ok(None) };
+        let mut groups = self.library.page(&page)?;
+        if !self.may_see(link, channel, &page.blob)? {
+            groups = Default::default();
+        }
+        let groups = Opaque::new(groups.to_bytes().into()).unwrap_or_default();
+        Ok(Some(PageHave { handle, groups }))
+    }
+
+    /// Whether a neighbour may know of a blob: an item of a channel that both share names it.
+    // spec: SYNC-16
+    fn may_see(
+        &self,
+        link: LinkId,
+        channel: Option<ChannelId>,
+        blob: &BlobId,
+    ) -> Result<bool, StoreError> {
+        let peer = self.peers.get(&link);
+        let shared = |id: &ChannelId| {
+            self.library.sound(id).is_some()
+                && peer.is_some_and(|peer| peer.matched.contains_key(id))
+        };
+        match channel.filter(shared) {
+            Some(channel) => self.library.is_named(blob, &channel),
+            None => Ok(false),
+        }
+    }
+
+    /// Chaining values and groups that were asked for.
+    // spec: SYNC-20
+    pub(crate) fn next_bulk(
+        &mut self,
+        link: LinkId,
+        room: usize,
+    ) -> Result<Option<SyncMessage>, StoreError> {
+        for _ in 0..limits::OPEN_PAGES * limits::GROUPS_IN_FLIGHT {
+            let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+            let Some(order) = peer.served.next() else { return Ok(None) };
+            if order_bytes(&order) + BULK_OVERHEAD > room {
+                return Ok(None);
+            }
+            peer.served.done(&order);
+            if !self.may_see(link, order.channel, &order.page.blob)? {
+                continue;
+            }
+            let part = match order.part {
+                Part::Cvs(level) => self.cvs(&order, level)?,
+                Part::Group(group) => self.group(&order, group)?,
+            };
+            if part.is_some() {
+                return Ok(part);
+            }
+        }
+        Ok(None)
+    }
+
+    fn cvs(&mut self, order: &Order, level: u8) -> Result<Option<SyncMessage>, StoreError> {
+        let page = &order.page;
+        if u32::from(level) >= page.blob.levels() {
+            return Ok(None);
+        }
+        let index = page.index / PAGE.pow(u32::from(level));
+        let values = self.library.cvs(&page.blob, u32::from(level), index)?;
+        let handle = order.handle;
+        Ok(values.map(|values| Cvs { handle, level, cvs: List::new(values) }.into()))
+    }
+
+    fn group(&mut self, order: &Order, group: u16) -> Result<Option<SyncMessage>, StoreError> {
+        let bytes: Bytes = match self.library.group(&order.page, group)? {
+            Group::Sound(bytes) => bytes,
+            Group::Missing => return Ok(None),
+            Group::Rotten => {
+                self.rotted(&order.page)?;
+                return Ok(None);
+            }
+        };
+        let handle = order.handle;
+        Ok(Opaque::new(bytes).map(|bytes| GroupData { handle, group, bytes }.into()))
+    }
+}
+
+impl Matched {
+    /// The serial of items that were pushed: no acknowledgement bears it.
+    pub(crate) const PUSH: u32 = 0;
+}
+
+/// How many bytes an order takes on the link, its message aside.
+fn order_bytes(order: &Order) -> usize {
+    match order.part {
+        Part::Cvs(level) => {
+            let index = order.page.index / PAGE.saturating_pow(u32::from(level));
+            order.page.blob.values(u32::from(level), index) * 32
+        }
+        Part::Group(group) => order.page.blob.group_bytes(order.page.group(group)),
+    }
+}
+
+/// What there is to say of a channel.
+fn told(channel: &Channel) -> Told {
+    Told { size: channel.log.size(), blobs: channel.counts.blobs_here }
+}
+
+/// What a neighbour should be told of a channel now.
+fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
+    let (Some(channel), Some(matched)) = (channel, matched) else { return Standing::Nothing };
+    let newest = told(channel);
+    let is_known = matched.told == Some(newest) && !matched.said.is_due();
+    if is_known || matched.said.is_waiting() || matched.incoming.is_some() {
+        return Standing::Nothing;
+    }
+    let (Some(theirs), Some(_)) = (matched.theirs, matched.told) else { return Standing::Tell };
+    let lacking = theirs.size..newest.size;
+    let is_streaming = matched
+        .outgoing
+        .is_some_and(|stream| stream.sent < stream.granted && stream.next < newest.size);
+    let is_small = (1..=PUSH_ITEMS).contains(&(lacking.end.saturating_sub(lacking.start)));
+    if is_small && !is_streaming && !matched.forked && matched.sent <= lacking.start {
+        return Standing::Push(lacking);
+    }
+    Standing::Tell
+}

@@ -1,0 +1,211 @@
+//! What the owner can see: channels, items, blobs, and what is going on.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use mesh_wire::codec::Wire;
+use mesh_wire::id::WriterId;
+use mesh_wire::message::sync::ItemHeader;
+use mesh_wire::{ChannelId, Hash, LinkId};
+
+use crate::blob::{BlobId, GROUP, PageId};
+use crate::channel::{Channel, ChannelName, item};
+use crate::command::Refused;
+use crate::store::{Store, StoreError};
+use crate::sync::Sync;
+
+/// A channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelStatus {
+    /// Its name for machines.
+    pub id: ChannelId,
+    /// Its name for people, once its first item is here.
+    pub name: Option<ChannelName>,
+    /// Whose it is.
+    pub role: Role,
+    /// The items `0..items` are here.
+    pub items: u64,
+    /// Items among them that name a blob.
+    pub blobs_known: u64,
+    /// Those whose blob is here whole.
+    pub blobs_here: u64,
+    /// Bytes of content that the items name.
+    pub bytes: u64,
+    /// Bytes of the content that is here whole.
+    pub bytes_here: u64,
+    /// The store no longer has what was signed: the channel is set aside.
+    pub damaged: bool,
+}
+
+/// Whose a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// This node signs it.
+    Owner,
+    /// This node follows it.
+    Follower,
+}
+
+/// An item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemStatus {
+    /// Its number.
+    pub seq: u64,
+    /// What its writer says about it.
+    pub header: ItemHeader,
+    /// How much of its content is here.
+    pub state: ItemState,
+}
+
+/// How much of an item's content is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemState {
+    /// All of it.
+    Here,
+    /// So many bytes of it.
+    Partial(u64),
+    /// Nothing.
+    Known,
+}
+
+/// A blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobStatus {
+    /// How many groups of 64 KiB it has.
+    pub groups: u64,
+    /// How many of them are here.
+    pub groups_here: u64,
+    /// About how many bytes that is; exact for a whole blob.
+    pub bytes_here: u64,
+    /// Links whose other end has some of it, while it is being fetched.
+    pub providers: usize,
+}
+
+impl BlobStatus {
+    /// Whether all of it is here.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.groups_here == self.groups
+    }
+}
+
+impl<S: Store> Sync<S> {
+    /// Every channel; none while the store is closed.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelStatus> {
+        self.library.channels.values().map(status).collect()
+    }
+
+    /// One channel.
+    #[must_use]
+    pub fn channel(&self, id: &ChannelId) -> Option<ChannelStatus> {
+        self.library.channels.get(id).map(status)
+    }
+
+    /// The items of `range` that are here, without their content.
+    pub fn items(
+        &self,
+        channel: &ChannelId,
+        range: Range<u64>,
+    ) -> Result<Vec<ItemStatus>, Refused> {
+        self.is_open()?;
+        let size = self.size(channel)?;
+        let mut items = Vec::new();
+        for seq in range.start..range.end.min(size) {
+            let header = self.header(channel, seq)?;
+            let state = match BlobId::of(&header) {
+                None => ItemState::Here,
+                Some(blob) => match self.blob(&blob)? {
+                    whole if whole.is_complete() => ItemState::Here,
+                    BlobStatus { bytes_here: 0, .. } => ItemState::Known,
+                    part => ItemState::Partial(part.bytes_here),
+                },
+            };
+            items.push(ItemStatus { seq, header, state });
+        }
+        Ok(items)
+    }
+
+    /// The content of an item that travels inside it; `None` if it is a blob, or not here.
+    pub fn content(&self, channel: &ChannelId, seq: u64) -> Result<Option<Bytes>, Refused> {
+        self.is_open()?;
+        if seq >= self.size(channel)? {
+            return Ok(None);
+        }
+        let header = self.header(channel, seq)?;
+        if BlobId::of(&header).is_some() {
+            return Ok(None);
+        }
+        let body = self.library.item(channel, seq)?.map(|item| item.body.into_bytes());
+        match body.filter(|body| item::holds(&header, body)) {
+            Some(body) => Ok(Some(body)),
+            None => Err(damaged().into()),
+        }
+    }
+
+    /// How much of a blob is here.
+    pub fn blob(&self, blob: &BlobId) -> Result<BlobStatus, Refused> {
+        self.is_open()?;
+        let groups = blob.groups();
+        let groups_here = self.library.groups_here(blob)?.unwrap_or(0);
+        let bytes_here = groups_here.saturating_mul(GROUP).min(blob.size);
+        let providers = self.fetch.providers(blob, &self.peers);
+        Ok(BlobStatus { groups, groups_here, bytes_here, providers })
+    }
+
+    /// What the groups of one page of a blob (1024 to a page) must hash to, for an owner that
+    /// reads them itself; `None` if that is not known here.
+    pub fn chaining_values(&self, blob: &BlobId, page: u64) -> Result<Option<Vec<Hash>>, Refused> {
+        self.is_open()?;
+        Ok(self.library.group_hashes(&PageId { blob: *blob, index: page })?)
+    }
+
+    /// Who signs a channel, once its first item is here.
+    #[must_use]
+    pub fn origin(&self, channel: &ChannelId) -> Option<WriterId> {
+        let channel = self.library.channels.get(channel)?;
+        channel.genesis.as_ref().map(|known| known.origin)
+    }
+
+    /// How many bytes of a blob came over which link, for the blobs fetched last.
+    #[must_use]
+    pub fn sources(&self, blob: &BlobId) -> Vec<(LinkId, u64)> {
+        self.fetch.sources(blob)
+    }
+
+    /// The channels that both ends of a link share.
+    #[must_use]
+    pub fn shared_with(&self, link: LinkId) -> Vec<ChannelId> {
+        let peer = self.peers.get(&link);
+        peer.map(|peer| peer.matched.keys().copied().collect()).unwrap_or_default()
+    }
+
+    fn size(&self, channel: &ChannelId) -> Result<u64, Refused> {
+        let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
+        if known.damaged { Err(Refused::Damaged) } else { Ok(known.log.size()) }
+    }
+
+    fn header(&self, channel: &ChannelId, seq: u64) -> Result<ItemHeader, StoreError> {
+        let item = self.library.item(channel, seq)?.ok_or_else(damaged)?;
+        ItemHeader::from_bytes(item.header.into_bytes()).map_err(|_| damaged())
+    }
+}
+
+fn status(channel: &Channel) -> ChannelStatus {
+    ChannelStatus {
+        id: channel.id,
+        name: channel.genesis.as_ref().map(|known| known.name.clone()),
+        role: if channel.key.is_some() { Role::Owner } else { Role::Follower },
+        items: channel.log.size(),
+        blobs_known: channel.counts.blobs,
+        blobs_here: channel.counts.blobs_here,
+        bytes: channel.counts.bytes,
+        bytes_here: channel.counts.bytes_here,
+        damaged: channel.damaged,
+    }
+}
+
+fn damaged() -> StoreError {
+    StoreError::Damaged("an item has rotted".into())
+}

@@ -1,0 +1,405 @@
+//! The machine: what happens is handed to the room it concerns, and what there is to say is asked
+//! of the rooms in turn.
+//!
+//! The contract is [`Machine`]'s: mutate, then drain. What is in memory is a cache of the store:
+//! when the store fails, it is thrown away and read anew.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use mesh_wire::message::SyncMessage;
+use mesh_wire::message::sync::{Cvs, GroupData, PageAsk, PageHave, Share};
+use mesh_wire::{
+    ChannelId, Fault, Input, Link, LinkId, Machine, Now, Rng, Time, Wake, Wire, limits,
+};
+
+use crate::blob::{Bitmap, BlobId, PageId};
+use crate::event::{Event, Events};
+use crate::fetch::{Fetch, Landed, Peers};
+use crate::health::Health;
+use crate::library::{Library, Trouble};
+use crate::peer::Peer;
+use crate::peer::slots::Slots;
+use crate::peer::turns::Class;
+use crate::store::{Store, StoreError};
+
+/// Follows and serves channels over any number of links.
+pub struct Sync<S: Store> {
+    pub(crate) library: Library<S>,
+    pub(crate) peers: Peers,
+    pub(crate) fetch: Fetch,
+    pub(crate) events: Events,
+    pub(crate) health: Health,
+    pub(crate) rng: Rng,
+    commit_at: Option<Time>,
+    chores_at: Option<Time>,
+}
+
+impl<S: Store> Sync<S> {
+    /// A machine over `store`, with everything in it.
+    pub fn open(store: S, rng: Rng) -> Result<Self, StoreError> {
+        let mut rng = rng.fork("sync");
+        let seed = u64::from_be_bytes(rng.bytes());
+        let mut sync = Self {
+            library: Library::closed(store),
+            peers: Peers::new(),
+            fetch: Fetch::new(seed),
+            events: Events::default(),
+            health: Health::default(),
+            rng,
+            commit_at: None,
+            chores_at: None,
+        };
+        sync.open_library()?;
+        Ok(sync)
+    }
+
+    fn open_library(&mut self) -> Result<(), StoreError> {
+        self.library.open()?;
+        for channel in self.library.channels.values().filter(|channel| channel.damaged) {
+            self.events.tell(Event::Damaged { channel: channel.id });
+        }
+        Ok(())
+    }
+
+    /// Ends whatever was done to the machine: alarms, commits, and what to do about an error.
+    pub(crate) fn settle<T>(
+        &mut self,
+        now: Now,
+        outcome: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let time = now.time;
+        let outcome = outcome.and_then(|value| {
+            if self.health.closed().is_none() && !self.health.is_full(time) {
+                self.fetch.fill(time, &mut self.library, &mut self.peers)?;
+            }
+            if self.library.uncommitted >= limits::UNCOMMITTED_BYTES {
+                self.commit()?;
+            }
+            Ok(value)
+        });
+        if let Err(error) = &outcome {
+            self.close(time, error.clone());
+        } else if self.library.uncommitted > 0 {
+            self.commit_at.get_or_insert(time + limits::COMMIT_TIME);
+        }
+        outcome
+    }
+
+    /// Makes everything durable now.
+    pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
+        self.library.commit()?;
+        self.health.committed();
+        self.commit_at = None;
+        Ok(())
+    }
+
+    /// The store failed: nothing in memory is to be believed.
+    // spec: SYNC-25
+    fn close(&mut self, now: Time, error: StoreError) {
+        self.events.tell(Event::StoreFailed { error: error.clone() });
+        self.health.failed(now, error);
+        self.library.close();
+        self.fetch.forget();
+        self.peers.values_mut().for_each(Peer::forget_transfers);
+        self.commit_at = None;
+        self.chores_at = None;
+    }
+
+    /// Tries the store again.
+    fn reopen(&mut self, now: Time) -> Result<(), StoreError> {
+        self.open_library()?;
+        self.health.opened();
+        self.events.tell(Event::StoreBack);
+        self.share();
+        self.seek_all(now);
+        Ok(())
+    }
+
+    /// The list of channels has changed: brings every link's list in line with it.
+    // spec: SYNC-9
+    pub(crate) fn share(&mut self) {
+        let sound = self.library.channels.values().filter(|channel| !channel.damaged);
+        let channels: BTreeSet<ChannelId> = sound.map(|channel| channel.id).collect();
+        for peer in self.peers.values_mut() {
+            if peer.slots.share(&channels) {
+                peer.share.owe();
+            }
+            peer.rematch();
+            peer.hungry = true;
+        }
+        self.fetch.news();
+    }
+
+    fn link_up(&mut self, link: LinkId, info: Link) {
+        // A link without a session has nothing to say to this layer.
+        let Some(secured) = info.secured else { return };
+        let rng = Rng::from_seed(self.rng.bytes());
+        let slots = Slots::new(&info, &secured, rng);
+        self.peers.insert(link, Peer::new(slots, info.carrier));
+        if self.health.closed().is_none() {
+            self.share();
+        }
+    }
+
+    fn link_down(&mut self, now: Time, link: LinkId) {
+        self.peers.remove(&link);
+        self.fetch.lost(link, &mut self.peers);
+        if self.health.closed().is_none() {
+            self.seek_all(now);
+        }
+    }
+
+    fn receive(&mut self, now: Time, link: LinkId, message: SyncMessage) -> Result<(), StoreError> {
+        if self.health.closed().is_some() || !self.peers.contains_key(&link) {
+            return Ok(());
+        }
+        match self.take(now, link, message) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Store(error)) => Err(error),
+            Err(Trouble::Fault(fault)) => {
+                self.blame(now, link, fault);
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing of a message that breaks the rules is taken; who forges is asked for nothing more.
+    // spec: SYNC-24
+    fn blame(&mut self, now: Time, link: LinkId, fault: Fault) {
+        self.events.tell(Event::PeerFault { link, fault });
+        let Fault::Forged(_) = fault else { return };
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.trusted = false;
+        peer.forget_requests();
+        self.fetch.lost(link, &mut self.peers);
+        self.fetch.news();
+        self.seek_all(now);
+    }
+
+    fn take(&mut self, now: Time, link: LinkId, message: SyncMessage) -> Result<(), Trouble> {
+        match message {
+            SyncMessage::Share(share) => self.take_share(now, link, &share),
+            SyncMessage::Heard(heard) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    heard.serials.iter().for_each(|serial| peer.was_heard(serial));
+                }
+            }
+            SyncMessage::Summary(summary) => self.take_summary(now, link, &summary)?,
+            SyncMessage::Want(want) => self.take_want(link, &want),
+            SyncMessage::Items(items) => self.take_items(now, link, &items)?,
+            SyncMessage::PageAsk(ask) => self.take_ask(link, &ask)?,
+            SyncMessage::PageHave(have) => self.take_have(now, link, &have)?,
+            SyncMessage::GroupsWant(want) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.served.want_groups(want.handle, want.groups.iter());
+                }
+            }
+            SyncMessage::CvsWant(want) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.served.want_cvs(want.handle, want.level);
+                }
+            }
+            SyncMessage::Cvs(cvs) => self.take_cvs(link, &cvs)?,
+            SyncMessage::GroupData(data) => self.take_group(now, link, &data)?,
+            SyncMessage::PageDrop(page) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.served.drop(page.handle);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // spec: SYNC-9
+    fn take_share(&mut self, now: Time, link: LinkId, share: &Share) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.acknowledge(share.serial);
+        if peer.share_heard.is_some_and(|heard| share.serial <= heard) {
+            return;
+        }
+        peer.share_heard = Some(share.serial);
+        peer.slots.take(share.tokens.iter().collect());
+        peer.rematch();
+        peer.hungry = true;
+        self.fetch.news();
+        self.seek_all(now);
+    }
+
+    // spec: SYNC-16
+    fn take_ask(&mut self, link: LinkId, ask: &PageAsk) -> Result<(), Fault> {
+        let page = PageId { blob: BlobId { hash: ask.hash, size: ask.size }, index: ask.page };
+        let is_blob = (limits::INLINE_BYTES as u64 + 1..=limits::BLOB_BYTES).contains(&ask.size);
+        if !is_blob || page.index >= page.blob.pages() {
+            return Err(Fault::Protocol("a page of no blob"));
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        peer.served.ask(ask.handle, page, peer.slots.named(ask.channel))
+    }
+
+    // spec: SYNC-17
+    fn take_have(&mut self, now: Time, link: LinkId, have: &PageHave) -> Result<(), Fault> {
+        let groups = Bitmap::from_bytes(have.groups.bytes())
+            .ok_or(Fault::Protocol("a bitmap with zeros at its end"))?;
+        self.fetch.have(now, link, &mut self.peers, (have.handle, groups))
+    }
+
+    fn take_cvs(&mut self, link: LinkId, cvs: &Cvs) -> Result<(), Trouble> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        let Some(page) = peer.asked.get(&cvs.handle).map(|asked| asked.page) else {
+            return Ok(());
+        };
+        let values: Vec<_> = cvs.cvs.iter().collect();
+        peer.pace.unanswered = 0;
+        self.fetch.take_cvs(&mut self.library, &page, u32::from(cvs.level), values)?;
+        self.peers.values_mut().for_each(|peer| peer.hungry = true);
+        Ok(())
+    }
+
+    fn take_group(&mut self, now: Time, link: LinkId, data: &GroupData) -> Result<(), Trouble> {
+        let peer = self.peers.get(&link).filter(|_| !self.health.is_full(now));
+        let asked = peer.and_then(|peer| peer.asked.get(&data.handle));
+        let Some(page) = asked.map(|asked| asked.page) else { return Ok(()) };
+        let group = (page, data.group, data.bytes.bytes());
+        let landed =
+            self.fetch.take_group((now, link), &mut self.library, &mut self.peers, group)?;
+        match landed {
+            Landed::Nowhere => {}
+            Landed::Kept(blob) => self.events.tell(Event::BlobProgress { blob }),
+            Landed::Whole(blob) => self.is_whole(blob)?,
+        }
+        Ok(())
+    }
+
+    /// A blob is here whole: tells the owner and everybody around.
+    pub(crate) fn is_whole(&mut self, blob: BlobId) -> Result<(), StoreError> {
+        self.events.tell(Event::BlobHere { blob });
+        for channel in self.library.channels_naming(&blob)? {
+            self.peers.values_mut().for_each(|peer| peer.changed(&channel));
+        }
+        Ok(())
+    }
+
+    /// A group turned out to be rotten: it is missing now, and everybody who was told otherwise
+    /// hears of it.
+    pub(crate) fn rotted(&mut self, page: &PageId) -> Result<(), StoreError> {
+        let here = self.library.page(page)?;
+        self.peers.values_mut().for_each(|peer| peer.served.changed(page, &here));
+        for channel in self.library.channels_naming(&page.blob)? {
+            self.peers.values_mut().for_each(|peer| peer.changed(&channel));
+        }
+        self.fetch.rotted(page, here);
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Time) -> Result<(), StoreError> {
+        if self.health.closed().is_some() {
+            return if self.health.is_due(now) { self.reopen(now) } else { Ok(()) };
+        }
+        if self.health.has_room_again(now) {
+            self.peers.values_mut().for_each(|peer| peer.hungry = true);
+            self.seek_all(now);
+        }
+        if self.commit_at.is_some_and(|at| at <= now) {
+            self.commit()?;
+        }
+        if self.chores_at.is_some_and(|at| at <= now) {
+            self.chores(now);
+        }
+        Ok(())
+    }
+
+    /// Says again what was not heard, asks again for what did not come.
+    // spec: SYNC-10, SYNC-22
+    fn chores(&mut self, now: Time) {
+        for peer in self.peers.values_mut() {
+            peer.share.is_overdue(now);
+            for (id, matched) in &mut peer.matched {
+                if matched.said.is_overdue(now) {
+                    peer.tell.insert(*id);
+                }
+            }
+            peer.served.tell_late();
+        }
+        self.restart_streams(now);
+        self.fetch.chores(now, &mut self.peers);
+        let is_waiting =
+            self.fetch.is_waiting(&self.peers) || self.peers.values().any(Peer::is_waiting);
+        self.chores_at = is_waiting.then_some(now + limits::CHORE_TIME);
+    }
+
+    fn next_message(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        room: usize,
+    ) -> Result<Option<SyncMessage>, StoreError> {
+        let Some(order) = self.peers.get(&link).map(|peer| peer.turns.order()) else {
+            return Ok(None);
+        };
+        for class in order {
+            let message = match class {
+                Class::Control => self.next_control(now, link, room)?,
+                Class::Items => self.next_items(now, link, room)?.map(SyncMessage::from),
+                Class::Bulk => self.next_bulk(link, room)?,
+            };
+            if let (Some(message), Some(peer)) = (message, self.peers.get_mut(&link)) {
+                peer.turns.sent(class, message.size());
+                self.chores_at.get_or_insert(now + limits::CHORE_TIME);
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<S: Store> Machine for Sync<S> {
+    type Message = SyncMessage;
+    type Event = Event;
+
+    fn handle(&mut self, now: Now, input: Input<SyncMessage>) {
+        let outcome = match input {
+            Input::LinkUp(link, info) => {
+                self.link_up(link, info);
+                Ok(())
+            }
+            Input::LinkDown(link) => {
+                self.link_down(now.time, link);
+                Ok(())
+            }
+            Input::Receive(link, message) => {
+                self.chores_at.get_or_insert(now.time + limits::CHORE_TIME);
+                self.receive(now.time, link, message)
+            }
+            Input::Tick => self.tick(now.time),
+        };
+        // An error has become an event.
+        let _ = self.settle(now, outcome);
+    }
+
+    fn poll_send(&mut self, now: Now, link: LinkId, room: usize) -> Option<SyncMessage> {
+        if self.health.closed().is_some() {
+            return None;
+        }
+        let outcome = self.next_message(now.time, link, room);
+        if matches!(outcome, Ok(None)) {
+            return None;
+        }
+        self.settle(now, outcome).ok().flatten()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.next()
+    }
+
+    fn wake_at(&self) -> Option<Wake> {
+        let wake = |at: Option<Time>, reason| at.map(|at| Wake { at, reason });
+        let commit = wake(self.commit_at, "commit");
+        let chores = wake(self.chores_at, "repeat what was not answered");
+        Wake::earlier(self.health.wake_at(), Wake::earlier(commit, chores))
+    }
+
+    fn weight(&self) -> usize {
+        self.peers.values().map(Peer::weight).sum()
+    }
+}

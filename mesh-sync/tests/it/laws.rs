@@ -1,0 +1,64 @@
+//! Sync is a machine and keeps the laws of machines.
+
+use mesh_sim::{Quality, Subject};
+use mesh_sync::{MemoryStore, Sync};
+use mesh_wire::{Label, Now, Rng};
+
+use crate::world::{Node, adopt, content, file, texts};
+
+/// What all links together may make a node hold, in these lives.
+const WEIGHT: usize = 4 * (256 << 10);
+
+/// One thing that an owner may do.
+fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
+    let channels = sync.channels();
+    let drawn = channels.get(rng.below(channels.len() as u64) as usize).map(|channel| channel.id);
+    match (rng.below(6), drawn) {
+        (0, _) if channels.len() < 5 => {
+            let _ = sync.create_channel(now, &Label::new("one").unwrap());
+        }
+        (1, Some(channel)) => {
+            let _ = sync.publish(now, &channel, texts(rng.below(30) as usize));
+        }
+        (2, Some(channel)) => {
+            let size = 17_000 + rng.below(400_000) as usize;
+            let bytes = content(&mut Rng::from_seed([rng.below(4) as u8; 32]), size);
+            let blob = adopt(sync, now, &bytes).unwrap();
+            let _ = sync.publish(now, &channel, vec![file("file", blob)]);
+        }
+        (3, _) => {
+            // The channel that node 0 creates first, whoever this is.
+            let _ = sync.follow(now, shared());
+        }
+        (4, Some(channel)) if rng.below(4) == 0 => {
+            let _ = sync.unfollow(now, &channel);
+        }
+        (_, _) => {}
+    }
+}
+
+fn shared() -> mesh_wire::ChannelId {
+    let mut origin = Sync::open(MemoryStore::default(), Rng::from_seed([9; 32])).unwrap();
+    origin.create_channel(Now::default(), &Label::new("shared").unwrap()).unwrap()
+}
+
+/// A node; the first one owns the channel that all may follow.
+fn node(index: usize, rng: Rng) -> Node {
+    let rng = if index == 0 { Rng::from_seed([9; 32]) } else { rng };
+    let mut sync = Sync::open(MemoryStore::default(), rng).unwrap();
+    if index == 0 {
+        sync.create_channel(Now::default(), &Label::new("shared").unwrap()).unwrap();
+    }
+    sync
+}
+
+#[test]
+fn sync_keeps_the_ten_laws_on_streams() {
+    mesh_sim::laws::check("sync", &Subject::new(node, WEIGHT).commands(command));
+}
+
+#[test]
+fn sync_keeps_the_ten_laws_on_datagrams() {
+    let subject = Subject::new(node, WEIGHT).commands(command).over(Quality::DATAGRAM);
+    mesh_sim::laws::check("sync", &subject);
+}
