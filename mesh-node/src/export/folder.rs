@@ -42,8 +42,7 @@ pub(super) struct Temporary<'a> {
     file: File,
 }
 
-const OPEN_FOLDER: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const OPEN_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Folder {
     /// Opens the directory that the user named, through whatever links they have.

@@ -55,7 +55,8 @@ pub enum ExportError {
     #[error("{} is there already: --force replaces it", .0.display())]
     Exists(PathBuf),
     /// The copy here is not what the channel's writer signed. The group is to be fetched again.
-    #[error("{} is not written: group {group} of its copy here is not what was signed", .path.display())]
+    #[error("{} is not written: group {group} of its copy here is not what was signed",
+        .path.display())]
     Damaged {
         /// What was to be written.
         path: PathBuf,

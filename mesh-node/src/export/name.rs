@@ -79,7 +79,8 @@ fn device(part: &str) -> Option<&'static str> {
     let stem = part.split('.').next().unwrap_or(part).trim_end();
     let numbered = NUMBERED.into_iter().find(|device| {
         let mut rest = stem.chars();
-        let starts = device.chars().all(|c| rest.next().is_some_and(|r| r.eq_ignore_ascii_case(&c)));
+        let starts =
+            device.chars().all(|c| rest.next().is_some_and(|r| r.eq_ignore_ascii_case(&c)));
         let number = rest.next();
         starts && matches!(number, Some('0'..='9' | '¹' | '²' | '³')) && rest.next().is_none()
     });
@@ -146,11 +147,47 @@ mod tests {
     #[test]
     fn names_that_mean_something_else_somewhere_are_refused() {
         for name in [
-            "", "/", "/etc/passwd", "a/", "a//b", ".", "..", "../a", "a/../b", "a/..", "./a",
-            ".bashrc", "a/.ssh/b", "a.", "a ", " a", "a /b", "a\\b", "..\\a", "C:", "C:/a", "a:b",
-            "a\0b", "a\nb", "a\u{1b}[2Jb", "a\u{202e}gpj.exe", "a\u{2066}b", "a\u{200b}b", "CON",
-            "con", "Con.txt", "x/aux.tar.gz", "NUL .txt", "COM1", "lpt9.log", "COM¹", "CONIN$",
-            "\u{a0}a", "a\u{3000}", &"x".repeat(201), &"x/".repeat(300),
+            "",
+            "/",
+            "/etc/passwd",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "../a",
+            "a/../b",
+            "a/..",
+            "./a",
+            ".bashrc",
+            "a/.ssh/b",
+            "a.",
+            "a ",
+            " a",
+            "a /b",
+            "a\\b",
+            "..\\a",
+            "C:",
+            "C:/a",
+            "a:b",
+            "a\0b",
+            "a\nb",
+            "a\u{1b}[2Jb",
+            "a\u{202e}gpj.exe",
+            "a\u{2066}b",
+            "a\u{200b}b",
+            "CON",
+            "con",
+            "Con.txt",
+            "x/aux.tar.gz",
+            "NUL .txt",
+            "COM1",
+            "lpt9.log",
+            "COM¹",
+            "CONIN$",
+            "\u{a0}a",
+            "a\u{3000}",
+            &"x".repeat(201),
+            &"x/".repeat(300),
         ] {
             assert!(safe_name(name).is_err(), "{name:?}");
         }
@@ -159,7 +196,10 @@ mod tests {
     #[test]
     fn a_refusal_says_why_in_few_words() {
         let error = safe_name(&format!("{}\u{202e}", "x".repeat(4096))).unwrap_err().to_string();
-        assert!(error.len() < 300 && error.contains("512 bytes") && error.contains("-o"), "{error}");
+        assert!(
+            error.len() < 300 && error.contains("512 bytes") && error.contains("-o"),
+            "{error}"
+        );
     }
 
     #[test]

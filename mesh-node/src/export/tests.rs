@@ -73,7 +73,7 @@ fn what_is_there_stays_unless_it_is_to_be_replaced() {
 }
 
 #[test]
-fn a_blob_is_verified_group_by_group_before_it_is_written() {
+fn k_04_a_blob_is_verified_group_by_group_before_it_is_written() {
     let (temp, inside) = place();
     for size in [20_000, GROUP_BYTES, GROUP_BYTES + 1, 40 * GROUP_BYTES + 17] {
         let bytes: Vec<u8> = (0..size).map(|i| (i / 255) as u8 | 1).collect();
@@ -92,15 +92,14 @@ fn a_blob_is_verified_group_by_group_before_it_is_written() {
             export_file(&target, Existing::Keep, content, progress)
         };
         let damaged = |result: Result<(), ExportError>, expected: u64| {
-            match result.unwrap_err() {
-                ExportError::Damaged { group, .. } => assert_eq!(group, expected),
-                other => panic!("{other}"),
-            }
+            let error = result.unwrap_err();
+            let ExportError::Damaged { group, .. } = error else { panic!("{error}") };
+            assert_eq!(group, expected);
             assert_eq!(all(&inside).len(), 1, "part of it was written");
         };
         let last = values.len() as u64 - 1;
 
-        // K-04: a flipped bit, a file cut short, values that are missing or belong to another blob.
+        // A flipped bit, a file cut short, values that are missing or belong to another blob.
         let mut flipped = bytes.clone();
         flipped[size - 1] ^= 1;
         fs::write(&stored, &flipped).unwrap();
@@ -132,7 +131,8 @@ fn inline_content_that_is_not_what_was_signed_is_not_written() {
 fn names_that_look_the_same_get_a_number() {
     let (_temp, inside) = place();
     let mut folder = open(&inside, Existing::Replace);
-    let names = ["A.txt", "a.txt", "a (2).txt", "\u{e9}", "e\u{301}", "A.TXT", "x/a.txt", "X/a.txt"];
+    let names =
+        ["A.txt", "a.txt", "a (2).txt", "\u{e9}", "e\u{301}", "A.TXT", "x/a.txt", "X/a.txt"];
     let written = names.map(|name| {
         let path = folder.export(name, inline(name.as_bytes()), &mut |_| {}).unwrap();
         assert_eq!(fs::read(&path).unwrap(), name.as_bytes(), "{name}");
@@ -153,11 +153,59 @@ fn names_that_look_the_same_get_a_number() {
 
 fn hostile_names() -> Vec<String> {
     let parts = [
-        "..", ".", "", "a", "b", "..\\..", "C:", "CON", "aux.txt", "nul", "LPT1", "a.", "a ", " a",
-        "~", "~root", "-rf", "$HOME", "`id`", ";ls", "*", "%2e%2e", "..%2f", "\u{202e}txt", "a\0b",
-        "a\nb", "a\u{1b}[2J", "\u{feff}", "\u{2025}", "\u{ff0e}\u{ff0e}", "\u{ff0f}", "\u{2215}",
-        "\u{e9}", "e\u{301}", "É", "ß", "SS", "ﬁ", ".git", ".ssh", "...", "dev", "proc", "index.redb",
-        "A", "a (2)", "inside", "outside", "fifo", "link", "dangling", "folder-link", "hard",
+        "..",
+        ".",
+        "",
+        "a",
+        "b",
+        "..\\..",
+        "C:",
+        "CON",
+        "aux.txt",
+        "nul",
+        "LPT1",
+        "a.",
+        "a ",
+        " a",
+        "~",
+        "~root",
+        "-rf",
+        "$HOME",
+        "`id`",
+        ";ls",
+        "*",
+        "%2e%2e",
+        "..%2f",
+        "\u{202e}txt",
+        "a\0b",
+        "a\nb",
+        "a\u{1b}[2J",
+        "\u{feff}",
+        "\u{2025}",
+        "\u{ff0e}\u{ff0e}",
+        "\u{ff0f}",
+        "\u{2215}",
+        "\u{e9}",
+        "e\u{301}",
+        "É",
+        "ß",
+        "SS",
+        "ﬁ",
+        ".git",
+        ".ssh",
+        "...",
+        "dev",
+        "proc",
+        "index.redb",
+        "A",
+        "a (2)",
+        "inside",
+        "outside",
+        "fifo",
+        "link",
+        "dangling",
+        "folder-link",
+        "hard",
     ];
     let mut names: Vec<_> = [
         "/etc/passwd",
@@ -282,7 +330,8 @@ fn a_06_a_race_of_links_never_leads_outside() {
         for number in 0..3000 {
             let name = format!("part/file{number}");
             let bytes = number.to_string();
-            written += u32::from(folder.export(&name, inline(bytes.as_bytes()), &mut |_| {}).is_ok());
+            written +=
+                u32::from(folder.export(&name, inline(bytes.as_bytes()), &mut |_| {}).is_ok());
         }
         is_over.store(true, Ordering::Relaxed);
         assert!(written > 0, "the race was always lost: this test shows nothing");

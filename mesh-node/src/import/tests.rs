@@ -179,7 +179,7 @@ fn what_is_not_there_or_not_ours_to_read_is_said() {
     assert!(found.is_empty() && skipped.len() == 1);
     fs::create_dir(dir.join("closed")).unwrap();
     fs::write(dir.join("later"), "x").unwrap();
-    fs::set_permissions(dir.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(dir.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     let (found, skipped) = place.walk(&dir);
     assert_eq!(names(&found), ["later"]);
     if !rustix::process::geteuid().is_root() {
@@ -305,6 +305,7 @@ fn a_directory_of_more_names_than_are_held_is_walked_in_order_all_the_same() {
     }
     let mut expected: Vec<_> = (0..count).map(|number| number.to_string()).collect();
     expected.sort_unstable();
-    let found = Walk::new(&dir, &place.home).unwrap().map(|found| found.unwrap().name().to_string());
+    let found =
+        Walk::new(&dir, &place.home).unwrap().map(|found| found.unwrap().name().to_string());
     assert!(found.eq(expected));
 }

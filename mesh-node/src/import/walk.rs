@@ -177,9 +177,7 @@ impl Walk {
                 });
                 Ok(())
             }
-            Err(error) => {
-                Err(Skipped { path: place.path, why: Reason::Unreadable(error.into()) })
-            }
+            Err(error) => Err(Skipped { path: place.path, why: Reason::Unreadable(error.into()) }),
         }
     }
 }

@@ -199,12 +199,7 @@ impl Shared {
 
     fn create(&self, state: &mut State, blob: &Hash) -> io::Result<File> {
         self.make_folder(state, blob)?;
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.path(blob))
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(self.path(blob))
     }
 
     /// Makes sure there is a folder for `blob`, and that the new entry in it will be flushed.

@@ -36,9 +36,7 @@ impl StorageBackend for Backend {
 
 fn open(disk: &Disk) -> Result<Index, StoreError> {
     let disk = disk.clone();
-    Index::open(Box::new(move |options| {
-        options.create_with_backend(Backend(disk.open("index")))
-    }))
+    Index::open(Box::new(move |options| options.create_with_backend(Backend(disk.open("index")))))
 }
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -104,8 +102,7 @@ const ACTS: usize = 300;
 fn live(seed: u64, failures: &[Failure]) -> usize {
     let mut rng = mesh_sim::seed::rng(seed);
     let disk = Disk::new(rng.fork("disk"));
-    let mut life =
-        Life { index: open(&disk).unwrap(), rows: Rows::new(), durable: Rows::new() };
+    let mut life = Life { index: open(&disk).unwrap(), rows: Rows::new(), durable: Rows::new() };
     let mut failed = 0;
     for _ in 0..6 {
         let failure = failures[rng.below(failures.len() as u64) as usize];

@@ -58,7 +58,11 @@ fn k_04_a_flipped_bit_of_the_index_never_reads_as_another_value() {
     let (mut unharmed, mut found) = (0, 0);
     for case in 0..400 {
         // A third in the first page, where the trees begin.
-        let at = if case % 3 == 0 { rng.below(4096) } else { used[rng.below(used.len() as u64) as usize] as u64 };
+        let at = if case % 3 == 0 {
+            rng.below(4096)
+        } else {
+            used[rng.below(used.len() as u64) as usize] as u64
+        };
         let bit = rng.below(8);
         let mut flipped = whole.clone();
         flipped[at as usize] ^= 1 << bit;

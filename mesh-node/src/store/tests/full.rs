@@ -58,7 +58,8 @@ fn fill_and_free(disk: &Path) {
     };
     assert!(matches!(full, StoreError::Full(_)), "{full}");
     // Blob bytes, too.
-    let full = (0..).find_map(|group| store.write_blob(&blob(1), group << 16, &[7; 64 << 10]).err());
+    let full =
+        (0..).find_map(|group| store.write_blob(&blob(1), group << 16, &[7; 64 << 10]).err());
     assert!(matches!(full, Some(StoreError::Full(_))), "{full:?}");
 
     // Full or not: what was committed is there.

@@ -133,7 +133,10 @@ fn more_blobs_than_open_files_are_all_written_and_flushed() {
     }
     let open = fs::read_dir("/proc/self/fd").map_or(0, |all| {
         let blobs = home.blobs();
-        all.flatten().filter_map(|fd| fs::read_link(fd.path()).ok()).filter(|to| to.starts_with(&blobs)).count()
+        all.flatten()
+            .filter_map(|fd| fs::read_link(fd.path()).ok())
+            .filter(|to| to.starts_with(&blobs))
+            .count()
     });
     assert!(open <= 64, "{open} files are open");
 }
