@@ -68,9 +68,9 @@ pub const LAN_NEIGHBOURS: usize = 12;
 /// Life of a pseudonym and its beacon token, give or take a fifth.
 pub const PSEUDONYM_TIME: Duration = Duration::from_secs(15 * 60);
 /// Silence after which a link is asked whether it lives.
-pub const PING_AFTER: Duration = Duration::from_secs(60);
+pub const PING_AFTER: Duration = Duration::from_secs(120);
 /// Silence after which it is given up.
-pub const DEAD_AFTER: Duration = Duration::from_secs(90);
+pub const DEAD_AFTER: Duration = Duration::from_secs(150);
 /// Link control messages a peer may send in a burst; one more every [`CONTROL_REFILL`].
 pub const CONTROL_BURST: u32 = 64;
 /// How long a peer waits for its next link control message once its burst is spent.

@@ -150,9 +150,7 @@ impl LinkState {
                 None if open.is_asked() => {
                     Wake { at: open.heard + limits::DEAD_AFTER, reason: "give up a neighbour" }
                 }
-                None => {
-                    Wake { at: open.heard + limits::PING_AFTER, reason: "ask a silent neighbour" }
-                }
+                None => Wake { at: open.ask_at(self.link.role), reason: "ask a silent neighbour" },
             })),
             Phase::Knocking { .. } => {
                 Some(Wake { at: self.since + limits::HANDSHAKE_TIME, reason: "give up a caller" })
@@ -230,7 +228,8 @@ impl<S: Store> Node<S> {
 
     /// Asks whether a handshake that somebody else wants may begin.
     pub(super) fn let_in(&mut self, now: Now, id: LinkId, source: &Source, path: Path<'_>) {
-        if self.links.len() > limits::LINKS + limits::HALF_OPEN {
+        let alive = self.links.values().filter(|link| !matches!(link.phase, Phase::Closed));
+        if alive.count() >= limits::LINKS + limits::HALF_OPEN {
             return self.events.push_back(NodeEvent::Close(id));
         }
         match self.admission.ask(now.time, source, id, path) {
@@ -382,11 +381,15 @@ impl<S: Store> Node<S> {
         match &mut state.phase {
             Phase::Knocking { .. } => self.end(now, id),
             Phase::Handshake(handshake) => {
+                handshake.tick(now.time);
                 if handshake.progress(now.time) == Progress::Failed {
                     self.end(now, id);
                 }
             }
             Phase::Open(open) => {
+                if let Some(handshake) = &mut open.handshake {
+                    handshake.tick(now.time);
+                }
                 if !open.has_finished(now.time) {
                     return self.end(now, id);
                 }
@@ -394,7 +397,7 @@ impl<S: Store> Node<S> {
                     self.end(now, id);
                 } else if now.time.since(open.heard) >= limits::DEAD_AFTER {
                     self.close(now, id, CloseReason::Silent);
-                } else if now.time.since(open.heard) >= limits::PING_AFTER && !open.is_asked() {
+                } else if now.time >= open.ask_at(state.link.role) && !open.is_asked() {
                     open.control.to_ask = true;
                 }
             }
@@ -470,6 +473,16 @@ impl Open {
             Some(Progress::Waiting | Progress::Lingering) | None => {}
         }
         true
+    }
+
+    /// When to ask the other end if it is there. The end that dialled asks first, so that one
+    /// question serves both.
+    fn ask_at(&self, role: Role) -> Time {
+        let later = match role {
+            Role::Initiator => Duration::ZERO,
+            Role::Responder => (limits::DEAD_AFTER - limits::PING_AFTER) / 2,
+        };
+        self.heard + limits::PING_AFTER + later
     }
 
     /// Whether the other end was asked if it is there, and has been silent since.

@@ -313,13 +313,11 @@ impl<S: Store> Machine for Node<S> {
         links.chain(layers).chain([rotate]).min_by_key(|wake| wake.at)
     }
 
+    /// What is remembered about those who were let in or banned is not counted: it stays after
+    /// them, on purpose, and is below 64 KiB.
     fn weight(&self) -> usize {
         let links: usize = self.links.values().map(LinkState::weight).sum();
-        links
-            + self.router.weight()
-            + self.sync.weight()
-            + self.admission.weight()
-            + self.banned.len() * size_of::<(PeerId, Time)>()
+        links + self.router.weight() + self.sync.weight()
     }
 }
 

@@ -1,9 +1,12 @@
 //! What goes into a sent frame: the packet builder. Layers are asked in order of urgency; what
 //! they give is packed into one record and sealed in place.
 
+use alloc::vec::Vec;
+
 use mesh_sync::Store;
 use mesh_wire::codec::Output;
 use mesh_wire::fragment::Fragments;
+use mesh_wire::handshake::Handshake;
 use mesh_wire::message::framed_size;
 use mesh_wire::message::link::{LinkMessage, Padding};
 use mesh_wire::{Carrier, LinkId, Machine, Now, Wire, limits};
@@ -20,19 +23,18 @@ impl<S: Store> Node<S> {
         let Some(state) = self.links.get_mut(&id) else { return false };
         match &mut state.phase {
             Phase::Knocking { reply, .. } => {
-                if let Some(reply) = reply.take() {
-                    frame.extend_from_slice(&reply);
-                }
+                frame.extend(reply.take_if(|reply| reply.len() <= room).into_iter().flatten());
             }
             Phase::Handshake(handshake) => {
-                if let Some(message) = handshake.poll_send(now.time) {
-                    frame.extend_from_slice(&message);
+                frame.extend(handshake_frame(handshake, now, room).unwrap_or_default());
+            }
+            Phase::Open(open) => {
+                let handshake = open.handshake.as_mut();
+                match handshake.and_then(|handshake| handshake_frame(handshake, now, room)) {
+                    Some(message) => frame.extend(message),
+                    None => self.write_record(now, id, room, frame),
                 }
             }
-            Phase::Open(open) => match open.handshake.as_mut().and_then(|h| h.poll_send(now.time)) {
-                Some(message) => frame.extend_from_slice(&message),
-                None => self.write_record(now, id, room, frame),
-            },
             Phase::Closed => {}
         }
         if let Some(state) = self.links.get_mut(&id) {
@@ -46,6 +48,9 @@ impl<S: Store> Node<S> {
         let Some(state) = self.links.get_mut(&id) else { return };
         let Phase::Open(open) = &mut state.phase else { return };
         let (header, room) = (open.session.header_bytes(), open.session.room(room));
+        if room < SMALLEST {
+            return;
+        }
         record.resize(header, 0);
         let goodbye = open.control.goodbye();
         if let Some(close) = &goodbye {
@@ -85,7 +90,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Appends the most urgent message that fits; says whether there was one.
-    // spec: SESSION-11
+    // spec: SESSION-22
     fn write_next(
         &mut self,
         now: Now,
@@ -132,6 +137,11 @@ impl<S: Store> Node<S> {
         }
         true
     }
+}
+
+/// The handshake message that is due, if it fits.
+fn handshake_frame(handshake: &mut Handshake, now: Now, room: usize) -> Option<Vec<u8>> {
+    (handshake.frame_bytes() <= room).then(|| handshake.poll_send(now.time)).flatten()
 }
 
 /// No message is asked for when fewer bytes are left: none of use would fit.

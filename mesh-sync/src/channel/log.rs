@@ -64,9 +64,11 @@ impl Log {
         self.frontier.size()
     }
 
-    /// Whether a head for this root has been verified already.
-    fn is_proven(&self, size: u64, root: &Hash) -> bool {
-        self.head.as_ref().is_some_and(|head| head.size == size && head.root == *root)
+    /// Whether this very signature for this very root has been verified already.
+    fn is_proven(&self, head: &Head) -> bool {
+        let before = self.head.as_ref();
+        let fields = |head: &Head| (head.size, head.root, head.signature);
+        before.is_some_and(|before| fields(before) == fields(head))
     }
 }
 
@@ -97,7 +99,7 @@ pub(crate) fn verify(channel: &Channel, run: &Items) -> Result<Verified, Fault> 
     let root = proof::root(&frontier, &edge, run.size)
         .ok_or(Fault::Forged("an edge of the wrong length"))?;
     let head = Head { size: run.size, root, signature: run.signature, edge };
-    if !log.is_proven(head.size, &root) && !head.is_signed(&known.origin, &channel.id) {
+    if !log.is_proven(&head) && !head.is_signed(&known.origin, &channel.id) {
         return Err(Fault::Forged("items that their writer did not sign"));
     }
     Ok(Verified { known, items, first, log: Log { frontier, head: Some(head) }, made })

@@ -117,3 +117,6 @@ impl Known {
 pub(crate) fn item(header: &ItemHeader, body: Bytes) -> Option<Item> {
     Some(Item { header: Opaque::new(header.to_bytes())?, body: Opaque::new(body)? })
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ impl<S: Store> Library<S> {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

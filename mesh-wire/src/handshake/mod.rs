@@ -91,6 +91,8 @@ pub struct Handshake {
     /// The newest frame from this end, and when it is (next) to be sent.
     frame: Vec<u8>,
     due: Option<Time>,
+    /// Up to when the owner has been told what is due.
+    seen: Time,
     resend: Duration,
     deadline: Time,
 }
@@ -139,6 +141,7 @@ impl Handshake {
             state: State::Listening,
             frame: Vec::new(),
             due: None,
+            seen: now,
             resend: limits::HANDSHAKE_RESEND,
             deadline: now + limits::HANDSHAKE_TIME,
         }
@@ -176,6 +179,18 @@ impl Handshake {
         Some(self.frame.clone())
     }
 
+    /// Bytes of the frame that [`Handshake::poll_send`] would give: the link must have room.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        self.frame.len()
+    }
+
+    /// The time of [`Handshake::wake_at`] has come. What is due then stays due, and is not told
+    /// again.
+    pub fn tick(&mut self, now: Time) {
+        self.seen = self.seen.max(now);
+    }
+
     /// A record of the session was opened: the other end has finished too.
     pub fn confirm(&mut self) {
         if matches!(self.state, State::Finishing) {
@@ -204,7 +219,7 @@ impl Handshake {
         if matches!(self.state, State::Done | State::Failed) {
             return None;
         }
-        let due = self.due.map(|at| Wake { at, reason: "a handshake message is due" });
+        let due = self.due.filter(|due| *due > self.seen).map(|at| Wake { at, reason: "a handshake message is due" });
         let end = Wake { at: self.deadline, reason: "a handshake ends" };
         Wake::earlier(due, Some(end))
     }

@@ -1,0 +1,280 @@
+//! What is here stays sound, is passed on only while it is sound, and is accounted for.
+
+use std::vec;
+use std::vec::Vec;
+
+use bytes::Bytes;
+use mesh_wire::message::sync::{ItemKind, Items};
+use mesh_wire::{ChannelId, Label, Rng, UnixTime, limits};
+
+use super::*;
+use crate::blob::{Bitmap, BlobId, GROUP, Outboard, PageId};
+use crate::channel::{LOG, log};
+use crate::command::{Content, NewItem};
+use crate::store::{MemoryStore, key};
+
+fn bytes(size: usize, seed: u8) -> Vec<u8> {
+    (0..size).map(|at| (at / 7) as u8 ^ (at % 251) as u8 ^ seed).collect()
+}
+
+fn outboard(bytes: &[u8]) -> Outboard {
+    let mut builder = Outboard::builder(bytes.len() as u64);
+    bytes.chunks(GROUP as usize).for_each(|group| builder.push(group));
+    builder.finish().unwrap()
+}
+
+fn file(blob: BlobId) -> NewItem {
+    NewItem { kind: ItemKind::File, name: Label::default(), content: Content::Blob(blob) }
+}
+
+fn text(text: &str) -> NewItem {
+    let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
+    NewItem { kind: ItemKind::Text, name: Label::default(), content }
+}
+
+/// A library with one channel of its own.
+fn origin() -> (Library<MemoryStore>, ChannelId) {
+    let mut library = Library::closed(MemoryStore::default());
+    let name = Label::new("files").unwrap();
+    let id = library.create(UnixTime(1), &name, &mut Rng::from_seed([1; 32])).unwrap();
+    (library, id)
+}
+
+fn adopt(library: &mut Library<MemoryStore>, bytes: &[u8]) -> BlobId {
+    let outboard = outboard(bytes);
+    library.store.write_blob(&outboard.id().hash, 0, bytes).unwrap();
+    library.adopt(&outboard).unwrap();
+    outboard.id()
+}
+
+/// A library that follows the channel and has all its items.
+fn follower(origin: &mut Library<MemoryStore>, id: ChannelId) -> Library<MemoryStore> {
+    let mut library = Library::closed(MemoryStore::default());
+    library.follow(id).unwrap();
+    let run: Items = origin.run(&id, 0..u64::MAX, usize::MAX).unwrap().unwrap();
+    let verified = log::verify(&library.channels[&id], &run).unwrap();
+    library.keep(&id, verified).unwrap();
+    library
+}
+
+/// Moves one group.
+fn carry(
+    from: &mut Library<MemoryStore>,
+    to: &mut Library<MemoryStore>,
+    page: &PageId,
+    group: u16,
+) -> Result<(), Trouble> {
+    let Group::Sound(bytes) = from.group(page, group).unwrap() else { panic!("not sound") };
+    let mut here = to.page(page).unwrap();
+    to.keep_group(page, &mut here, group, &bytes)
+}
+
+// spec: SYNC-18, SYNC-19
+#[test]
+fn c_01_nothing_is_kept_that_does_not_match_what_is_above_it() {
+    let (mut origin, id) = origin();
+    let blob = adopt(&mut origin, &bytes(5 * GROUP as usize + 9, 1));
+    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    let mut here = follower(&mut origin, id);
+    let page = PageId { blob, index: 0 };
+    assert_eq!(here.cvs_lacking(&page).unwrap(), Some(0));
+
+    let values = origin.cvs(&blob, 0, 0).unwrap().unwrap().to_vec();
+    let mut swapped = values.clone();
+    swapped.swap(1, 2);
+    let mut forged = values.clone();
+    forged[5].0[31] ^= 1;
+    let longer = [&values[..], &values[..1]].concat();
+    for wrong in [swapped, forged, longer, values[..5].to_vec(), vec![]] {
+        assert!(matches!(here.keep_cvs(&blob, (0, 0), wrong), Err(Trouble::Fault(_))));
+        assert_eq!(here.cvs_lacking(&page).unwrap(), Some(0));
+    }
+    assert!(matches!(carry(&mut origin, &mut here, &page, 0), Err(Trouble::Fault(_))));
+    here.keep_cvs(&blob, (0, 0), values).unwrap();
+    assert_eq!(here.cvs_lacking(&page).unwrap(), None);
+
+    let Group::Sound(good) = origin.group(&page, 2).unwrap() else { panic!() };
+    let mut map = Bitmap::default();
+    for bit in [0, 7, 8 * 1000, 8 * 65_535 + 7] {
+        let mut wrong = good.to_vec();
+        wrong[bit / 8] ^= 1 << (bit % 8);
+        assert!(here.keep_group(&page, &mut map, 2, &wrong).is_err());
+    }
+    assert!(here.keep_group(&page, &mut map, 3, &good).is_err());
+    assert!(here.keep_group(&page, &mut map, 2, &good[1..]).is_err());
+    assert!(here.keep_group(&page, &mut map, 2, &[]).is_err());
+    assert!(map.is_empty() && here.page(&page).unwrap().is_empty());
+    assert_eq!(here.store.blob_bytes(&blob.hash), None, "not a byte was written");
+    here.keep_group(&page, &mut map, 2, &good).unwrap();
+    assert_eq!(here.groups_here(&blob).unwrap(), Some(1));
+}
+
+#[test]
+fn sums_follow_what_is_here() {
+    let (mut origin, id) = origin();
+    let small = adopt(&mut origin, &bytes(20_000, 2));
+    let large = adopt(&mut origin, &bytes(200_000, 3));
+    let items = vec![text("hello"), file(small), file(large), file(small)];
+    origin.publish(UnixTime(1), &id, items).unwrap();
+    let counts = origin.channels[&id].counts;
+    let total = 20_000 * 2 + 200_000;
+    assert_eq!((counts.blobs, counts.blobs_here), (3, 3));
+    assert_eq!(counts.bytes, counts.bytes_here);
+
+    let mut here = follower(&mut origin, id);
+    let counts = here.channels[&id].counts;
+    assert_eq!((counts.blobs, counts.blobs_here), (3, 0));
+    assert_eq!(counts.bytes - counts.bytes_here, total);
+    assert_eq!(here.missing_from(&id, 0).unwrap(), Some((id, 2, small)));
+    assert_eq!(here.missing_from(&id, 3).unwrap(), Some((id, 3, large)));
+    assert_eq!(here.missing_from(&id, 4).unwrap(), None, "the same blob is missing once");
+
+    carry(&mut origin, &mut here, &PageId { blob: small, index: 0 }, 0).unwrap();
+    let counts = here.channels[&id].counts;
+    assert_eq!((counts.blobs_here, counts.bytes - counts.bytes_here), (2, 200_000));
+    assert_eq!(here.missing_from(&id, 0).unwrap(), Some((id, 3, large)));
+
+    // A second channel that names the same blob finds it here.
+    let other = here.create(UnixTime(1), &Label::new("b").unwrap(), &mut Rng::from_seed([2; 32]));
+    let other = other.unwrap();
+    here.publish(UnixTime(1), &other, vec![file(small)]).unwrap();
+    assert_eq!(here.channels[&other].counts.blobs_here, 1);
+    // It outlives the channel it came from.
+    here.unfollow(&id).unwrap();
+    assert_eq!(here.groups_here(&small).unwrap(), Some(1));
+    assert_eq!(here.groups_here(&large).unwrap(), None);
+    assert_eq!(here.missing_from(&ChannelId([0; 32]), 0).unwrap(), None);
+    let mut again = Library::closed(here.store.clone());
+    again.open().unwrap();
+    assert_eq!(again.channels.keys().collect::<Vec<_>>(), [&other]);
+    assert_eq!(again.channels[&other].counts, here.channels[&other].counts);
+}
+
+#[test]
+fn what_is_unfollowed_leaves_nothing_behind() {
+    let (mut origin, id) = origin();
+    let blob = adopt(&mut origin, &bytes(200_000, 2));
+    let many = (0..700).map(|number| text(&std::format!("{number}"))).chain([file(blob)]);
+    origin.publish(UnixTime(1), &id, many.collect()).unwrap();
+    let mut here = Library::closed(MemoryStore::default());
+    here.follow(id).unwrap();
+    while let Some(run) = origin.run(&id, here.channels[&id].log.size()..702, 1 << 20).unwrap() {
+        let verified = log::verify(&here.channels[&id], &run).unwrap();
+        here.keep(&id, verified).unwrap();
+    }
+    here.unfollow(&id).unwrap();
+    for table in Table::ALL {
+        let mut left = 0;
+        here.store
+            .scan(table, &[], &mut |_, _| {
+                left += 1;
+                true
+            })
+            .unwrap();
+        assert_eq!(left, 0, "{table:?}");
+    }
+    assert_eq!(here.store.blob_bytes(&blob.hash), None);
+}
+
+// spec: SYNC-20
+#[test]
+fn k_04_a_rotten_group_is_never_served_and_counts_as_missing() {
+    let (mut origin, id) = origin();
+    let content = bytes(3 * GROUP as usize, 4);
+    let blob = adopt(&mut origin, &content);
+    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    let page = PageId { blob, index: 0 };
+    origin.store.write_blob(&blob.hash, GROUP + 100, &[content[GROUP as usize + 100] ^ 4]).unwrap();
+    assert!(matches!(origin.group(&page, 1).unwrap(), Group::Rotten));
+    assert!(matches!(origin.group(&page, 1).unwrap(), Group::Missing));
+    assert!(matches!(origin.group(&page, 2).unwrap(), Group::Sound(_)));
+    assert_eq!(origin.groups_here(&blob).unwrap(), Some(2));
+    assert_eq!(origin.channels[&id].counts.blobs_here, 0);
+    assert_eq!(origin.missing_from(&id, 0).unwrap(), Some((id, 1, blob)));
+    assert_eq!(origin.lacking_page(&blob, 0).unwrap(), Some(page));
+    let mut here = origin.page(&page).unwrap();
+    let again = &content[GROUP as usize..2 * GROUP as usize];
+    origin.keep_group(&page, &mut here, 1, again).unwrap();
+    assert!(matches!(origin.group(&page, 1).unwrap(), Group::Sound(_)));
+    assert_eq!(origin.channels[&id].counts.blobs_here, 1);
+    assert_eq!(origin.missing_from(&id, 0).unwrap(), None);
+}
+
+// spec: SYNC-20
+#[test]
+fn k_04_rotten_chaining_values_are_asked_for_again_and_blame_nobody() {
+    let (mut origin, id) = origin();
+    let blob = adopt(&mut origin, &bytes(3 * GROUP as usize, 4));
+    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    let key = key::cvs(&blob, 0, 0);
+    let mut values = origin.store.get(Table::Cvs, &key).unwrap().unwrap().to_vec();
+    values[40] ^= 1;
+    origin.store.put(Table::Cvs, &key, &values).unwrap();
+    let page = PageId { blob, index: 0 };
+    assert!(matches!(origin.group(&page, 1).unwrap(), Group::Missing));
+    assert_eq!(origin.cvs_lacking(&page).unwrap(), Some(0));
+    assert_eq!(origin.groups_here(&blob).unwrap(), Some(3), "the groups may be sound");
+}
+
+// spec: SYNC-20
+#[test]
+fn k_04_a_rotten_item_is_never_served_and_can_be_put_back() {
+    let (mut origin, id) = origin();
+    let texts = (0..9).map(|number| text(&std::format!("text {number}"))).collect();
+    origin.publish(UnixTime(1), &id, texts).unwrap();
+    let sound = origin.item(&id, 4).unwrap().unwrap();
+    let key = key::item(&id, LOG, 4);
+    let stored = origin.store.get(Table::Items, &key).unwrap().unwrap();
+    for at in 0..stored.len() {
+        let mut rotten = stored.to_vec();
+        rotten[at] ^= 0x10;
+        origin.store.put(Table::Items, &key, &rotten).unwrap();
+        let run = origin.run(&id, 0..10, usize::MAX).unwrap().unwrap();
+        assert_eq!(run.items.len(), 4, "byte {at}");
+        assert_eq!(origin.run(&id, 4..10, usize::MAX).unwrap(), None);
+        assert_eq!(origin.run(&id, 5..10, usize::MAX).unwrap().unwrap().items.len(), 5);
+        assert!(origin.channels[&id].rotten.contains(&4));
+        let other = origin.item(&id, 5).unwrap().unwrap();
+        origin.repair(&id, 4, &other).unwrap();
+        assert!(origin.channels[&id].rotten.contains(&4));
+        origin.repair(&id, 4, &sound).unwrap();
+        assert!(origin.channels[&id].rotten.is_empty());
+        assert_eq!(origin.run(&id, 0..10, usize::MAX).unwrap().unwrap().items.len(), 10);
+    }
+}
+
+#[test]
+fn k_04_a_channel_whose_tree_has_rotted_is_set_aside_and_the_rest_is_not() {
+    let (mut origin, id) = origin();
+    let other = origin.create(UnixTime(1), &Label::new("b").unwrap(), &mut Rng::from_seed([2; 32]));
+    let other = other.unwrap();
+    let texts = (0..9).map(|number| text(&std::format!("text {number}"))).collect();
+    origin.publish(UnixTime(1), &id, texts).unwrap();
+    let spoil = |table, key: Vec<u8>| {
+        let mut store = origin.store.clone();
+        let mut value = store.get(table, &key).unwrap().unwrap().to_vec();
+        value[3] ^= 1;
+        store.put(table, &key, &value).unwrap();
+        let mut again = Library::closed(store);
+        again.open().unwrap();
+        assert!(again.channels[&id].damaged && !again.channels[&other].damaged);
+        let refused = again.publish(UnixTime(2), &id, vec![text("more")]).unwrap_err();
+        assert_eq!(refused, crate::command::Refused::Damaged);
+        assert_eq!(again.run(&id, 0..1, usize::MAX).unwrap(), None);
+    };
+    spoil(Table::Nodes, key::tile(&id, LOG, 0, 0));
+    spoil(Table::Channels, key::channel(&id));
+    spoil(Table::Items, key::item(&id, LOG, 0));
+}
+
+#[test]
+fn c_06_giant_blobs_cost_nothing_until_they_come() {
+    let (mut origin, id) = origin();
+    let blob = BlobId { hash: mesh_wire::Hash([9; 32]), size: limits::BLOB_BYTES };
+    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    let page = PageId { blob, index: blob.pages() - 1 };
+    assert_eq!(origin.lacking_page(&blob, page.index).unwrap(), Some(page));
+    assert_eq!(origin.lacking_page(&blob, blob.pages()).unwrap(), None);
+    assert_eq!(origin.cvs_lacking(&page).unwrap(), Some(3));
+    assert_eq!(origin.store.blob_bytes(&blob.hash), None);
+}
