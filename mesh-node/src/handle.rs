@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use async_channel::{Sender, WeakSender};
+use async_channel::{Receiver, Sender, WeakSender};
 use event_listener::Event;
 use mesh_sync::Sync;
 use mesh_transport::Transport;
@@ -237,15 +237,23 @@ impl Mesh {
     /// Runs `question` in the loop.
     async fn ask<R: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Node<DiskStore>, &Media<'_>, Now) -> R + Send + 'static,
+        question: impl FnOnce(&mut DiskNode, &Media<'_>, Now) -> R + Send + 'static,
     ) -> Result<R, Error> {
+        self.post(question).await?.recv().await.map_err(|_| Error::stopped())
+    }
+
+    /// Has the loop run `question`; the answer comes by the channel.
+    async fn post<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut DiskNode, &Media<'_>, Now) -> R + Send + 'static,
+    ) -> Result<Receiver<R>, Error> {
         let (answer, answered) = async_channel::bounded(1);
         let command: Command<DiskStore> = Box::new(move |node, media, now| {
             // Whoever asked may be gone.
             let _ = answer.try_send(question(node, media, now));
         });
         self.commands.send(command).await.map_err(|_| Error::stopped())?;
-        answered.recv().await.map_err(|_| Error::stopped())
+        Ok(answered)
     }
 }
 

@@ -27,7 +27,8 @@ class Run:
         return os.path.join(self.work, *parts)
 
     def spawn(self, *command, **options):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        process = subprocess.Popen(command, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                    text=True, **options)
         self.processes.append(process)
         return process

@@ -1,9 +1,11 @@
 //! Files in and out of channels, on worker threads: the loop never waits for a user's disk.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
+use async_channel::Receiver;
 use futures_lite::future::block_on;
-use mesh_sync::{BlobId, Content, ItemState, NewItem};
+use mesh_sync::{BlobId, Content, ItemState, NewItem, Outboard};
 use mesh_wire::message::sync::ItemKind;
 use mesh_wire::{ChannelId, Hash, limits};
 
@@ -12,7 +14,7 @@ use crate::api;
 use crate::error::Error;
 use crate::export::{self, Existing, ExportFolder};
 use crate::import::{self, ImportError, Walk};
-use crate::store::Blobs;
+use crate::store::{Blobs, Staged};
 
 /// Where [`Mesh::export`] writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,9 @@ pub enum ExportTo {
 
 /// Items published under one signature.
 const BATCH_ITEMS: usize = limits::RUN_ITEMS;
+
+/// Large files published under one signature: each is held open until then.
+const BATCH_FILES: usize = 128;
 
 /// Bytes of small files published under one signature.
 const BATCH_BYTES: usize = 4 << 20;
@@ -43,8 +48,9 @@ impl Mesh {
             mesh: self.clone(),
             channel,
             blobs,
-            batch: Vec::new(),
-            batch_bytes: 0,
+            batch: Batch::default(),
+            signing: None,
+            numbered: 0,
             published: api::Published { channel: channel.to_string(), ..Default::default() },
         };
         blocking::unblock(move || publishing.run(paths, progress)).await
@@ -96,8 +102,11 @@ struct Publishing {
     mesh: Mesh,
     channel: ChannelId,
     blobs: Blobs,
-    batch: Vec<NewItem>,
-    batch_bytes: usize,
+    batch: Batch,
+    /// The batch that the loop signs now: how many items, and what becomes of them.
+    signing: Option<(usize, Receiver<Result<Range<u64>, Error>>)>,
+    /// Items that have their number.
+    numbered: usize,
     published: api::Published,
 }
 
@@ -128,6 +137,7 @@ impl Publishing {
             }
         }
         self.publish()?;
+        self.settle()?;
         Ok(self.published)
     }
 
@@ -135,40 +145,76 @@ impl Publishing {
         let import::Imported { name, hash, size, content } = imported;
         let content = match content {
             import::Content::Inline(bytes) => {
-                self.batch_bytes += bytes.len();
+                self.batch.bytes += bytes.len();
                 Content::Inline(bytes)
             }
             import::Content::Blob { staged, outboard } => {
                 let blob = outboard.id();
-                staged.place(&blob.hash).map_err(Error::failed)?;
-                block_on(self.mesh.command(move |sync, now| sync.adopt_blob(now, &outboard)))??;
+                self.batch.staged.push((staged, outboard));
                 Content::Blob(blob)
             }
         };
-        self.batch.push(NewItem { kind: ItemKind::File, name: name.clone(), content });
+        self.batch.items.push(NewItem { kind: ItemKind::File, name: name.clone(), content });
         let (name, blob) = (name.to_string(), hash.to_string());
         self.published.items.push(api::PublishedItem { seq: 0, name, blob, size });
-        if self.batch.len() >= BATCH_ITEMS || self.batch_bytes >= BATCH_BYTES {
-            self.publish()?;
+        if self.batch.is_full() { self.publish() } else { Ok(()) }
+    }
+
+    /// Has the loop sign what was gathered, once it is done with the batch before: files are read
+    /// while it commits.
+    fn publish(&mut self) -> Result<(), Error> {
+        self.settle()?;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.items.is_empty() {
+            return Ok(());
         }
+        let (channel, count) = (self.channel, batch.items.len());
+        let run = block_on(self.mesh.post(move |node, _, now| batch.publish(node, channel, now)))?;
+        self.signing = Some((count, run));
         Ok(())
     }
 
-    /// Signs what was gathered. It is durable when this returns.
-    fn publish(&mut self) -> Result<(), Error> {
-        let batch = std::mem::take(&mut self.batch);
-        self.batch_bytes = 0;
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let (channel, count) = (self.channel, batch.len());
-        let run =
-            block_on(self.mesh.command(move |sync, now| sync.publish(now, &channel, batch)))??;
-        let first = self.published.items.len() - count;
-        for (item, seq) in self.published.items[first..].iter_mut().zip(run) {
-            item.seq = seq;
-        }
+    /// Waits for the batch that is being signed. It is durable when this returns.
+    fn settle(&mut self) -> Result<(), Error> {
+        let Some((count, run)) = self.signing.take() else { return Ok(()) };
+        let run = block_on(run.recv()).map_err(|_| Error::stopped())??;
+        let numbered = self.numbered;
+        self.numbered += count;
+        let items = &mut self.published.items[numbered..self.numbered];
+        items.iter_mut().zip(run).for_each(|(item, seq)| item.seq = seq);
         Ok(())
+    }
+}
+
+/// What is published under one signature.
+#[derive(Default)]
+struct Batch {
+    items: Vec<NewItem>,
+    bytes: usize,
+    staged: Vec<(Staged, Outboard)>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.items.len() >= BATCH_ITEMS
+            || self.bytes >= BATCH_BYTES
+            || self.staged.len() >= BATCH_FILES
+    }
+
+    /// Places the files and signs the items, in the loop: no commit comes between.
+    fn publish(
+        self,
+        node: &mut super::DiskNode,
+        channel: ChannelId,
+        now: mesh_wire::Now,
+    ) -> Result<Range<u64>, Error> {
+        node.sync_mut(now, |sync| {
+            for (staged, outboard) in self.staged {
+                staged.place(&outboard.id().hash).map_err(Error::failed)?;
+                sync.adopt_blob(now, &outboard)?;
+            }
+            Ok(sync.publish(now, &channel, self.items)?)
+        })
     }
 }
 

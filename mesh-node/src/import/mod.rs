@@ -35,7 +35,7 @@ pub struct Imported {
 pub enum Content {
     /// At most [`INLINE_BYTES`] of them: they travel inside their item.
     Inline(Bytes),
-    /// Durable, and waiting to be placed in the store.
+    /// Copied, and waiting to be placed in the store.
     Blob {
         /// The copy in the home.
         staged: Staged,
@@ -80,6 +80,10 @@ pub enum Reason {
     Unreadable(io::Error),
 }
 
+/// Files of this size are flushed by the worker that copied them; the commit that publishes
+/// smaller ones flushes many at a time.
+const LARGE_BYTES: u64 = 4 << 20;
+
 /// Why a file was not imported.
 #[derive(Debug, Error)]
 pub enum ImportError {
@@ -92,7 +96,7 @@ pub enum ImportError {
 }
 
 /// Reads a file that [`Walk`] found: into memory if it is small, else into a staged copy that is
-/// durable on return. `progress` is told the bytes of each step.
+/// durable once it is placed and the store has committed. `progress` is told the bytes of each step.
 ///
 /// Blocks on the disk: for a worker thread.
 pub fn import(
@@ -122,7 +126,9 @@ pub fn import(
     if has_changed(&before, &file.metadata().map_err(unreadable)?) {
         return Err(found.skipped(Reason::Changed).into());
     }
-    if let Content::Blob { staged, .. } = &content {
+    if let Content::Blob { staged, .. } = &content
+        && size >= LARGE_BYTES
+    {
         staged.sync().map_err(|error| disk_error("flush the copy", &error))?;
     }
     Ok(Imported { name: found.name().clone(), hash, size, content })

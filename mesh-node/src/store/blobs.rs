@@ -13,6 +13,10 @@ use mesh_wire::Hash;
 use super::disk_error;
 use crate::home::Home;
 
+/// Files flushed one by one at a commit.
+#[cfg(target_os = "linux")]
+const FEW: usize = 8;
+
 /// Files kept open: what a few dozen links have under way, far below the usual 1024 descriptors.
 const OPEN_FILES: usize = 64;
 /// Files written between two commits before the first are flushed early.
@@ -215,6 +219,17 @@ impl Shared {
     }
 
     fn sync(&self, state: &mut State) -> Result<(), StoreError> {
+        // One by one, files wait for the disk one by one; many are faster flushed together, with
+        // whatever else is dirty on this file system.
+        #[cfg(target_os = "linux")]
+        if state.unsynced.len() > FEW {
+            File::open(&self.blobs)
+                .and_then(|folder| Ok(rustix::fs::syncfs(folder)?))
+                .map_err(|error| disk_error("flush blobs", &error))?;
+            state.unsynced.clear();
+            state.new_entries.clear();
+            return Ok(());
+        }
         for blob in std::mem::take(&mut state.unsynced) {
             self.file(state, &blob, Access::Read)
                 .and_then(|file| file.sync_data())
@@ -279,7 +294,7 @@ impl Staged {
         fs::rename(&self.path, self.blobs.0.path(blob))?;
         // A handle to the bytes that were there before would go on writing to nowhere.
         state.open.retain(|(open, _)| open != blob);
-        state.unsynced.remove(blob);
+        state.unsynced.insert(*blob);
         state.removed.remove(blob);
         Ok(())
     }

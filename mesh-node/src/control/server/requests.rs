@@ -213,10 +213,10 @@ async fn files(node: &Mesh, channel: ChannelId) -> Result<Vec<String>, Error> {
 
 /// The number of the item that is meant: by its number, or by the hash of its content.
 async fn find(node: &Mesh, channel: ChannelId, item: &str) -> Result<u64, Error> {
-    if let Some(seq) = item.parse().ok().filter(|&seq| seq < LOG_ITEMS) {
+    let hash = item.to_ascii_lowercase();
+    if let Some(seq) = item.parse().ok().filter(|seq| (FIRST..LOG_ITEMS).contains(seq)) {
         return Ok(seq);
     }
-    let hash = item.to_ascii_lowercase();
     let mut next = FIRST;
     loop {
         let page = node.items(channel, next..next + PAGE).await?;

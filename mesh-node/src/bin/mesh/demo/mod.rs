@@ -47,6 +47,9 @@ pub(crate) fn demo(format: Format, path: Option<PathBuf>) -> Result<(), Error> {
         }
     };
     let result = Story { stage: &stage, teller: Teller::new(format), source }.play();
+    if result.is_err() {
+        stage.logs().iter().for_each(aside);
+    }
     stage.clear();
     result
 }

@@ -1,6 +1,7 @@
 //! Where the demo plays: one temporary directory and the processes of its nodes, all of which are
 //! gone afterwards, however it ends.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ impl Stage {
         };
         let explain = |why: &str| {
             let log = fs::read_to_string(&log).unwrap_or_default();
-            failed(format_args!("the {name} did not start: {why}\n{}", log.trim_end()))
+            failed(format_args!("{name} did not start: {why}\n{}", log.trim_end()))
         };
         let line = lines.recv_timeout(START).map_err(|_| explain("it does not say it is ready"))?;
         let ready: Ready = serde_json::from_str(&line).map_err(|_| explain(&line))?;
@@ -106,6 +107,19 @@ impl Stage {
             nodes.retain(|(called, _)| *called != name);
         }
         Ok(())
+    }
+
+    /// What the nodes logged, which is nothing while all is well.
+    pub(super) fn logs(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let logs = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension() == Some(OsStr::new("log")));
+        logs.filter_map(|path| {
+            let log = fs::read_to_string(&path).ok().filter(|log| !log.is_empty())?;
+            Some(format!("{}:\n{}", path.file_stem()?.display(), log.trim_end()))
+        })
+        .collect()
     }
 
     /// Ends every node and removes every file. No node starts here afterwards.
@@ -179,7 +193,7 @@ impl Actor {
                 return Ok(*status);
             }
         }
-        Err(failed(format_args!("the {} tells nothing of itself", self.name)))
+        Err(failed(format_args!("{} tells nothing of itself", self.name)))
     }
 
     /// Makes or follows a channel.
@@ -190,7 +204,7 @@ impl Actor {
                 return Ok(channel);
             }
         }
-        Err(failed(format_args!("the {} has no such channel", self.name)))
+        Err(failed(format_args!("{} has no such channel", self.name)))
     }
 
     /// Waits until it has all that `channel` has elsewhere. [`ErrorKind::Pending`] if nothing
@@ -207,12 +221,13 @@ impl Actor {
             if here.is_some_and(|here| amount(here) == amount(channel)) {
                 return Ok(status);
             }
-            if status.bytes.received != last.0 {
-                last = (status.bytes.received, Instant::now());
-                progress(here.map_or(0, |here| here.bytes));
+            // Content from neighbours: that they keep in touch is no progress.
+            if status.bytes.saved != last.0 {
+                last = (status.bytes.saved, Instant::now());
+                progress(last.0);
             } else if last.1.elapsed() > STANDSTILL {
                 let why = format!(
-                    "the {} has received nothing for {} s and still lacks something: {}",
+                    "{} has received nothing for {} s and still lacks something: {}",
                     self.name,
                     STANDSTILL.as_secs(),
                     here.map_or_else(|| "all".into(), crate::channel::row),
