@@ -34,12 +34,7 @@ impl Cipher for Ring {
         out
     }
 
-    fn open_in_place(
-        &self,
-        counter: u64,
-        bytes: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), Forged> {
+    fn open_in_place(&self, counter: u64, bytes: &mut [u8], tag: &[u8; 16]) -> Result<(), Forged> {
         let tag = ring::aead::Tag::from(*tag);
         self.0
             .open_in_place_separate_tag(nonce(counter), Aad::empty(), tag, bytes, 0..)

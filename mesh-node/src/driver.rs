@@ -21,8 +21,7 @@ use crate::clock::Clock;
 use crate::node::{Frame, Node, NodeEvent};
 
 /// Something to do with the node between two frames.
-pub(crate) type Command<S> =
-    Box<dyn FnOnce(&mut Node<S>, &Media<'_>, Now) + Send>;
+pub(crate) type Command<S> = Box<dyn FnOnce(&mut Node<S>, &Media<'_>, Now) + Send>;
 
 /// What can be seen of the media between two frames.
 pub(crate) struct Media<'a> {

@@ -20,7 +20,8 @@
 //! | where state lies | [`home`], [`store`] |
 //! | how files come in and go out | [`import`], [`export`] |
 //! | what other programs are told | [`api`], [`control`] |
-//! | the rest of the edge | [`config`], [`clock`], [`entropy`], [`cipher`], [`identity`], [`error`] |
+//! | the rest of the edge | [`config`], [`clock`], [`entropy`], [`cipher`], [`identity`] |
+//! | what can go wrong | [`error`] |
 #![cfg_attr(not(any(feature = "driver", test)), no_std)]
 
 extern crate alloc;

@@ -55,12 +55,12 @@ fi
 cp "$mesh" "$dir/mesh"
 chmod 755 "$dir" "$dir/mesh"
 
-# in_node A|B COMMAND…: runs mesh in that namespace and home. HOME is nobody's.
+# in_node A|B COMMAND…: becomes mesh in that namespace and home; for a subshell.
 in_node() {
     name=$1
     shift
     # shellcheck disable=SC2086
-    env -i PATH="$PATH" HOME="$dir" MESH_HOME="$dir/$name-home" \
+    exec env -i PATH="$PATH" HOME="$dir" MESH_HOME="$dir/$name-home" \
         ip netns exec "$name" $user "$dir/mesh" "$@"
 }
 
@@ -78,6 +78,14 @@ wait_for() {
     done
 }
 
+: >"$dir/a.out"
+: >"$dir/b.out"
+head -c 300000 /dev/urandom >"$dir/file"
+chmod 644 "$dir/file"
+
+in_node "$a" up --headless --json >"$dir/a.out" 2>&1 &
+pids="$pids $!"
+wait_for "$dir/a.out" '"event":"ready"' 10
 # Whoever can open every file still is not the user the node runs as.
 if [ -n "$user" ]; then
     code=0
@@ -85,14 +93,8 @@ if [ -n "$user" ]; then
     [ "$code" = 6 ] || { echo "root asked nobody's node and got $code:"; cat "$dir/id.out"; exit 1; }
 fi
 
-head -c 300000 /dev/urandom >"$dir/file"
-chmod 644 "$dir/file"
-
-in_node "$a" up --headless --json >"$dir/a.out" 2>&1 &
-pids="$pids $!"
-wait_for "$dir/a.out" '"event":"ready"' 10
 link=$(in_node "$a" channel new netns)
-in_node "$a" publish netns "$dir/file" >/dev/null
+(in_node "$a" publish netns "$dir/file") >/dev/null
 
 in_node "$b" up --headless --json >"$dir/b.out" 2>&1 &
 pids="$pids $!"
@@ -100,9 +102,9 @@ wait_for "$dir/b.out" '"event":"near"' 10
 since=$(sed -n 's/.*"event":"near".*"since_ms":\([0-9]*\).*/\1/p' "$dir/b.out" | head -n 1)
 echo "B had a session with A $since ms after its start (wanted: 300)"
 
-in_node "$b" follow "$link" >/dev/null
-in_node "$b" get "$link" 1 -o "$dir/b-home/copy" --wait 20s
-cmp "$dir/file" "$dir/b-home/copy"
+(in_node "$b" follow "$link") >/dev/null
+(in_node "$b" get "$link" 1 -o "$dir/copy" --wait 20s)
+cmp "$dir/file" "$dir/copy"
 echo "the file is the same on both sides"
 
 if [ "$since" -gt 2000 ]; then

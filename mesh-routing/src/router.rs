@@ -176,6 +176,7 @@ impl Machine for Router {
                     self.surroundings.lost(now.time, |token, _| token == gone);
                 }
             }
+            // spec: FIND-15
             Input::Receive(link, RouteMessage::Presence(Presence { token })) => {
                 if let Some(neighbour) = self.neighbours.get_mut(&link) {
                     let before = neighbour.token.replace(token);

@@ -120,6 +120,9 @@ pub const BLOB_BYTES: u64 = 1 << 50;
 /// Pages of blobs in transfer over one link, each way, and in transfer at all: enough small blobs
 /// at a time to fill a link, few enough to keep their bitmaps in memory.
 pub const OPEN_PAGES: usize = 64;
+/// Pages that a neighbour may ask about at a time: the open ones, and those whose end it has not
+/// been told was heard.
+pub const ASKED_PAGES: usize = 2 * OPEN_PAGES;
 /// Groups asked for and not yet received, per link.
 pub const GROUPS_IN_FLIGHT: usize = 64;
 /// Longest time between a change and its commit to disk.

@@ -57,8 +57,8 @@ impl Mesh {
         }
         let size = bytes.len() as u64;
         let blob = blake3::hash(&bytes).to_string();
-        let item =
-            NewItem { kind: ItemKind::Text, name: Label::default(), content: Content::Inline(bytes) };
+        let content = Content::Inline(bytes);
+        let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
         let run = self.command(move |sync, now| sync.publish(now, &channel, vec![item])).await??;
         let item = api::PublishedItem { seq: run.start, name: String::new(), blob, size };
         let channel = channel.to_string();

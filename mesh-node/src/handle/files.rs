@@ -78,7 +78,8 @@ impl Mesh {
     pub async fn progress(&self, channel: ChannelId, seq: u64) -> Result<api::Progress, Error> {
         self.ask(move |node, media, now| {
             let sync = node.sync();
-            let Some(item) = sync.items(&channel, seq..seq.saturating_add(1))?.into_iter().next() else {
+            let items = sync.items(&channel, seq..seq.saturating_add(1))?;
+            let Some(item) = items.into_iter().next() else {
                 return Ok(api::Progress { have: 0, size: 0, sources: Vec::new() });
             };
             let (size, have) = (item.header.size, super::report::have(&item));
@@ -128,10 +129,12 @@ impl Publishing {
                 });
                 match imported {
                     Ok(imported) => self.take(imported)?,
-                    Err(ImportError::Skipped(skipped)) => self.published.skipped.push(api::Skipped {
-                        path: skipped.path.display().to_string(),
-                        reason: skipped.why.to_string(),
-                    }),
+                    Err(ImportError::Skipped(skipped)) => {
+                        self.published.skipped.push(api::Skipped {
+                            path: skipped.path.display().to_string(),
+                            reason: skipped.why.to_string(),
+                        })
+                    }
                     Err(ImportError::Store(error)) => return Err(Error::failed(error)),
                 }
             }

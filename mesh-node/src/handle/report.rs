@@ -105,12 +105,7 @@ fn address(media: &Media<'_>, link: LinkId) -> String {
     media.links.get(&link).map(|link| link.remote().to_string()).unwrap_or_default()
 }
 
-pub(super) fn status(
-    name: String,
-    node: &DiskNode,
-    media: &Media<'_>,
-    now: Now,
-) -> api::Status {
+pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now) -> api::Status {
     let traffic = node.traffic();
     let all = traffic.received + traffic.sent;
     api::Status {

@@ -96,7 +96,8 @@ pub enum ImportError {
 }
 
 /// Reads a file that [`Walk`] found: into memory if it is small, else into a staged copy that is
-/// durable once it is placed and the store has committed. `progress` is told the bytes of each step.
+/// durable once it is placed and the store has committed. `progress` is told the bytes of each
+/// step.
 ///
 /// Blocks on the disk: for a worker thread.
 pub fn import(

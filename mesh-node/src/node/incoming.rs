@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use mesh_sync::Store;
-use mesh_wire::codec::Reader;
 use mesh_wire::admission::Path;
+use mesh_wire::codec::Reader;
 use mesh_wire::handshake::Progress;
 use mesh_wire::message::{self, Message, SyncMessage};
 use mesh_wire::session::OpenError;
@@ -112,9 +112,7 @@ impl<S: Store> Node<S> {
 /// Bytes of content in a message.
 pub(super) fn content(message: &SyncMessage) -> u64 {
     let bytes = match message {
-        SyncMessage::Items(items) => {
-            items.items.size()
-        }
+        SyncMessage::Items(items) => items.items.size(),
         SyncMessage::GroupData(data) => data.bytes.bytes().len(),
         SyncMessage::Share(_)
         | SyncMessage::Summary(_)

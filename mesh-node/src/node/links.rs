@@ -7,13 +7,14 @@ use core::time::Duration;
 
 use mesh_sync::Store;
 use mesh_wire::admission::{Path, Source, Verdict};
-use mesh_wire::fragment::{Fragments, Reassembly};
 use mesh_wire::codec::{Extensions, List};
+use mesh_wire::fragment::{Fragments, Reassembly};
 use mesh_wire::handshake::{self, Established, Handshake, Introduction, Progress};
 use mesh_wire::message::link::{Close, CloseReason, LinkMessage, Ping, Pong};
 use mesh_wire::session::Session;
 use mesh_wire::{
-    Carrier, Fault, Input, Link, LinkId, Machine, Now, PeerId, Role, Secured, Time, VERSIONS, Wake, limits,
+    Carrier, Fault, Input, Link, LinkId, Machine, Now, PeerId, Role, Secured, Time, VERSIONS, Wake,
+    limits,
 };
 
 use super::{Node, NodeEvent};
@@ -145,13 +146,10 @@ impl LinkState {
     pub(super) fn wake_at(&self) -> Option<Wake> {
         match &self.phase {
             Phase::Handshake(handshake) => handshake.wake_at(),
-            Phase::Open(open) => Wake::earlier(open.handshake.as_ref().and_then(|h| h.wake_at()), Some(match &open.control.goodbye {
-                Some((_, end)) => Wake { at: *end, reason: "close a link" },
-                None if open.is_asked() => {
-                    Wake { at: open.heard + limits::DEAD_AFTER, reason: "give up a neighbour" }
-                }
-                None => Wake { at: open.ask_at(self.link.role), reason: "ask a silent neighbour" },
-            })),
+            Phase::Open(open) => {
+                let handshake = open.handshake.as_ref().and_then(|handshake| handshake.wake_at());
+                Wake::earlier(handshake, Some(open.wake_at(self.link.role)))
+            }
             Phase::Knocking { .. } => {
                 Some(Wake { at: self.since + limits::HANDSHAKE_TIME, reason: "give up a caller" })
             }
@@ -473,6 +471,16 @@ impl Open {
             Some(Progress::Waiting | Progress::Lingering) | None => {}
         }
         true
+    }
+
+    fn wake_at(&self, role: Role) -> Wake {
+        match &self.control.goodbye {
+            Some((_, end)) => Wake { at: *end, reason: "close a link" },
+            None if self.is_asked() => {
+                Wake { at: self.heard + limits::DEAD_AFTER, reason: "give up a neighbour" }
+            }
+            None => Wake { at: self.ask_at(role), reason: "ask a silent neighbour" },
+        }
     }
 
     /// When to ask the other end if it is there. The end that dialled asks first, so that one

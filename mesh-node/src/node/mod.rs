@@ -11,8 +11,6 @@
 mod incoming;
 pub mod links;
 mod outgoing;
-#[cfg(test)]
-mod tests;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -29,12 +27,11 @@ use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::CloseReason;
 use mesh_wire::seal::MakeCipher;
 use mesh_wire::{
-    Address, DecodeError, Fault, Input, LinkId, Machine, Now, PeerId, Rng, Time, Wake, Wire,
-    limits,
+    Address, DecodeError, Fault, Input, LinkId, Machine, Now, PeerId, Rng, Time, Wake, Wire, limits,
 };
 
-pub use links::{LinkReport, Traffic};
 use links::LinkState;
+pub use links::{LinkReport, Traffic};
 
 /// What a node needs to be told about its surroundings.
 #[derive(Clone, Copy, Debug)]
@@ -363,4 +360,3 @@ impl<S: Store> fmt::Debug for Node<S> {
         write!(f, "Node({:?}, {} links)", self.peer(), self.links.len())
     }
 }
-

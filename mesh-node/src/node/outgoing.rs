@@ -79,6 +79,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Packs messages until the record has `full` bytes or nobody has anything that fits.
+    // spec: SESSION-22
     fn fill(&mut self, now: Now, id: LinkId, full: usize, record: &mut Output) {
         let header = record.len();
         loop {
@@ -90,7 +91,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Appends the most urgent message that fits; says whether there was one.
-    // spec: SESSION-22
+    // spec: SESSION-18
     fn write_next(
         &mut self,
         now: Now,

@@ -1,8 +1,10 @@
 //! Strangers who break the rules: what it costs the node, and what it costs them.
 
 use mesh_node::node::{Frame, NodeEvent};
+use mesh_wire::codec::{Opaque, Reader};
 use mesh_wire::message::link::{Close, CloseReason, Fragment, LinkMessage, Padding, Ping};
-use mesh_wire::{Carrier, Input, Machine, Wire, codec::Opaque, limits};
+use mesh_wire::message::read_frame;
+use mesh_wire::{Carrier, Input, Machine, Wire, limits};
 
 use crate::stranger::{Outcome, Stranger, at};
 use crate::{node, open_links};
@@ -130,7 +132,6 @@ fn l_09_a_close_in_any_state_ends_the_link_once() {
     assert!(alice.poll_send(at(0), crossing.link, 1 << 17).is_none());
 }
 
-// spec: SESSION-15
 #[test]
 fn l_05_fragments_hold_a_bounded_amount_and_carry_no_link_control() {
     let mut alice = alice();
@@ -162,4 +163,22 @@ fn l_08_a_peer_that_stops_reading_costs_nothing_more() {
         panic!("no answer")
     };
     assert!(answer.len() < 200, "one answer, not {} bytes of them", answer.len());
+}
+
+// spec: SESSION-18, SESSION-22
+#[test]
+fn a_record_holds_all_there_is_to_say_and_what_is_about_the_link_comes_first() {
+    let mut alice = alice();
+    let mut stranger = Stranger::shake_hands(&mut alice, 1, Carrier::Stream, at(0));
+    let record = stranger.seal(&LinkMessage::from(Ping { nonce: 77 }).to_bytes());
+    alice.receive(at(0), stranger.link, record);
+    let plaintext = stranger.open(&alice.poll_send(at(0), stranger.link, 1 << 17).unwrap());
+    let mut reader = Reader::new(plaintext.into());
+    let kinds: Vec<u8> = std::iter::from_fn(|| read_frame(&mut reader).ok())
+        .map(|(kind, _)| kind)
+        .filter(|kind| *kind != 0)
+        .collect();
+    let [pong, ping, presence, rest @ ..] = &kinds[..] else { panic!("{kinds:?}") };
+    assert_eq!((*pong, *ping, *presence), (0x04, 0x02, 0x10), "{kinds:?}");
+    assert!(rest.iter().all(|kind| *kind >= 0x20) && !rest.is_empty(), "{kinds:?}");
 }

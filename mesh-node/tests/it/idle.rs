@@ -32,8 +32,8 @@ fn ten_idle_links_cost_less_than_a_wake_up_and_fifty_bytes_per_second() {
     let account = |world: &mesh_sim::World<crate::TestNode>| {
         let links = world.links(alice).to_vec();
         let sent = links.iter().map(|link| world.traffic(*link));
-        let (messages, bytes) = sent
-            .fold((0, 0), |sum, traffic| (sum.0 + traffic.messages, sum.1 + traffic.bytes));
+        let (messages, bytes) =
+            sent.fold((0, 0), |sum, traffic| (sum.0 + traffic.messages, sum.1 + traffic.bytes));
         (messages, bytes, world.wakes(alice).clone())
     };
     world.take_events(alice);

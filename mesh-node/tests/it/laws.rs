@@ -15,9 +15,8 @@ fn command(node: &mut TestNode, now: Now, rng: &mut Rng) {
     let own: Vec<_> = node.sync().channels().iter().map(|channel| channel.id).collect();
     match (rng.below(4), own.first()) {
         (0, _) | (_, None) => {
-            let _ = node.sync_mut(now, |sync| {
-                sync.create_channel(now, &Label::new("news").unwrap())
-            });
+            let _ =
+                node.sync_mut(now, |sync| sync.create_channel(now, &Label::new("news").unwrap()));
         }
         (_, Some(channel)) => {
             let text = vec![b'x'; rng.below(2000) as usize];

@@ -9,6 +9,7 @@ use crate::{node, open_links, world};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+// spec: SESSION-18
 #[test]
 fn two_nodes_have_a_session_within_a_round_trip_and_a_half() {
     let mut world = world(1);

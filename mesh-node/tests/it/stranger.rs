@@ -46,12 +46,25 @@ impl Stranger {
         Self { link, handshake, session: None, now }
     }
 
-    /// Dials and shakes hands.
+    /// Dials, shakes hands and hears what the node says first.
     pub(crate) fn meet(node: &mut TestNode, number: u64, carrier: Carrier, now: Now) -> Self {
+        let mut stranger = Self::shake_hands(node, number, carrier, now);
+        stranger.hear(node);
+        stranger
+    }
+
+    /// Dials and shakes hands.
+    pub(crate) fn shake_hands(
+        node: &mut TestNode,
+        number: u64,
+        carrier: Carrier,
+        now: Now,
+    ) -> Self {
         let mut stranger = Self::dial(node, number, carrier, now);
-        for _ in 0..4 {
-            while let Some(frame) = stranger.handshake.poll_send(now.time) {
-                node.receive(now, stranger.link, frame[..].into());
+        while let Some(frame) = stranger.handshake.poll_send(now.time) {
+            node.receive(now, stranger.link, frame[..].into());
+            if stranger.session.is_some() {
+                break;
             }
             for frame in stranger.hear(node) {
                 if let Ok(Some(Established { session, .. })) =
@@ -95,12 +108,21 @@ impl Stranger {
         record[..].into()
     }
 
+    /// The plaintext of a record from the node.
+    pub(crate) fn open(&mut self, Frame(record): &Frame) -> Vec<u8> {
+        let session = self.session.as_mut().expect("shaken hands");
+        session.open(record[..].into()).unwrap().to_vec()
+    }
+
     /// What the node makes of it.
     pub(crate) fn outcome(&mut self, node: &mut TestNode) -> Outcome {
         self.hear(node);
-        let events = std::iter::from_fn(|| node.poll_event());
-        let closed = |event: NodeEvent| matches!(event, NodeEvent::Close(link) if link == self.link);
-        match events.map(closed).fold(false, |any, one| any || one) {
+        let link = self.link;
+        let events: Vec<_> = std::iter::from_fn(|| node.poll_event()).collect();
+        match events
+            .iter()
+            .any(|event| matches!(event, NodeEvent::Close(closed) if *closed == link))
+        {
             true => Outcome::Closed,
             false => Outcome::Up,
         }

@@ -219,7 +219,8 @@ impl Handshake {
         if matches!(self.state, State::Done | State::Failed) {
             return None;
         }
-        let due = self.due.filter(|due| *due > self.seen).map(|at| Wake { at, reason: "a handshake message is due" });
+        let untold = self.due.filter(|due| *due > self.seen);
+        let due = untold.map(|at| Wake { at, reason: "a handshake message is due" });
         let end = Wake { at: self.deadline, reason: "a handshake ends" };
         Wake::earlier(due, Some(end))
     }

@@ -13,7 +13,7 @@ messages! {
     pub enum SyncMessage {
         /// The channels the sender shares.
         Share = 0x20,
-        /// Acknowledges [`Share`] and [`Summary`].
+        /// Acknowledges what bears a serial.
         Heard = 0x22,
         /// What the sender has of a channel.
         Summary = 0x24,
@@ -42,7 +42,7 @@ layout! {
     /// The channels that the sender shares, all of them, as tokens that only somebody who knows
     /// the channel can recognise. The rest are random and pad the list. Replaces the list before.
     pub struct Share {
-        /// Counts the sender's [`Share`]s and [`Summary`]s on this link.
+        /// Counts the sender's messages that are repeated until they are heard.
         serial: u32,
         /// One token per channel.
         tokens: List<[u8; 8], { limits::SHARED_CHANNELS }>,
@@ -50,7 +50,7 @@ layout! {
 }
 
 layout! {
-    /// The sender has taken these [`Share`]s and [`Summary`]s.
+    /// The sender has taken these messages.
     pub struct Heard {
         /// Their serials.
         serials: List<u32, { limits::SHARED_CHANNELS }>,
@@ -60,7 +60,7 @@ layout! {
 layout! {
     /// What the sender has of a channel. Replaces what it said before.
     pub struct Summary {
-        /// Counts the sender's [`Share`]s and [`Summary`]s on this link.
+        /// Counts the sender's messages that are repeated until they are heard.
         serial: u32,
         /// The channel's index.
         channel: u32,
@@ -191,8 +191,10 @@ layout! {
 }
 
 layout! {
-    /// The groups that the sender has of a page, all of them.
+    /// The groups that the sender has of a page, all of them. Replaces what it said before.
     pub struct PageHave {
+        /// Counts the sender's messages that are repeated until they are heard.
+        serial: u32,
         /// The asker's handle.
         handle: u32,
         /// One bit per group, lowest bit first; zero bytes at the end are left out.
@@ -248,6 +250,8 @@ layout! {
 layout! {
     /// The asker needs the page no longer; what it asked for and did not get is off.
     pub struct PageDrop {
+        /// Counts the sender's messages that are repeated until they are heard.
+        serial: u32,
         /// The asker's handle.
         handle: u32,
     }

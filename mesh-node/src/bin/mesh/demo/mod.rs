@@ -26,19 +26,33 @@ const FIND: Duration = Duration::from_secs(2);
 
 /// `mesh demo`.
 pub(crate) fn demo(format: Format, path: Option<PathBuf>) -> Result<(), Error> {
+    let source = path.map(named).transpose()?;
     let stage = Arc::new(Stage::new()?);
     let theirs = stage.clone();
     on_signal(move || {
         theirs.clear();
         std::process::exit(INTERRUPTED);
     })?;
-    let source = match path {
-        Some(path) => std::path::absolute(&path)
-            .and_then(|absolute| absolute.metadata().map(|_| absolute))
-            .map_err(|error| {
-                let why = format!("{}: {error}: name a file or directory", path.display());
-                Error::new(ErrorKind::Usage, why)
-            })?,
+    let result = play(&stage, format, source);
+    if result.is_err() {
+        stage.logs().iter().for_each(aside);
+    }
+    // The one who waits for signals holds the stage for ever: it is not dropped.
+    stage.clear();
+    result
+}
+
+fn named(path: PathBuf) -> Result<PathBuf, Error> {
+    let found = std::path::absolute(&path).and_then(|path| path.metadata().map(|_| path));
+    found.map_err(|error| {
+        let why = format!("{}: {error}: name a file or directory", path.display());
+        Error::new(ErrorKind::Usage, why)
+    })
+}
+
+fn play(stage: &Stage, format: Format, source: Option<PathBuf>) -> Result<(), Error> {
+    let source = match source {
+        Some(source) => source,
         None => {
             let dir = stage.path("sample");
             sample::write(&dir)?;
@@ -46,12 +60,7 @@ pub(crate) fn demo(format: Format, path: Option<PathBuf>) -> Result<(), Error> {
             dir
         }
     };
-    let result = Story { stage: &stage, teller: Teller::new(format), source }.play();
-    if result.is_err() {
-        stage.logs().iter().for_each(aside);
-    }
-    stage.clear();
-    result
+    Story { stage, teller: Teller::new(format), source }.play()
 }
 
 /// The demo while it plays.
@@ -66,6 +75,7 @@ struct Edition {
     publisher: Actor,
     channel: ChannelStatus,
     published: Published,
+    bytes: u64,
 }
 
 impl Story<'_> {
@@ -77,7 +87,7 @@ impl Story<'_> {
         self.teller.step("the publisher is cut off: its process is killed, its disk wiped", 0)?;
         let latecomer = self.come_late(&edition, &readers, found)?;
         let files = self.compare(&edition, &latecomer)?;
-        self.teller.end((files, edition.channel.bytes), sent)
+        self.teller.end((files, edition.bytes), sent)
     }
 
     fn publish(&mut self) -> Result<Edition, Error> {
@@ -123,7 +133,7 @@ impl Story<'_> {
         let channels = publisher.status()?.channels;
         let channel = channels.into_iter().find(|one| one.channel == channel.channel);
         let channel = channel.ok_or_else(|| failed("the publisher has lost its channel"))?;
-        Ok(Edition { publisher, channel, published })
+        Ok(Edition { publisher, channel, published, bytes })
     }
 
     /// Two readers follow the link and get everything.
@@ -157,7 +167,7 @@ impl Story<'_> {
             let others: Vec<_> = readers.iter().chain([publisher]).collect();
             shares.push((reader.name, share(&status, &others)));
         }
-        self.teller.step("both have everything", edition.channel.bytes)?;
+        self.teller.step("both have everything", edition.bytes)?;
         for (name, shares) in shares {
             self.teller.shares(name, shares)?;
         }
@@ -176,10 +186,12 @@ impl Story<'_> {
             Found::ByAddress => &[one, two],
         };
         let latecomer = self.stage.start("latecomer", peers)?;
+        // With one of them it would have everything as well, only from one.
+        latecomer.finds(&[one, two], FIND)?;
         latecomer.channel(&Request::Follow { link: edition.channel.link.clone() })?;
-        self.teller.step("a latecomer starts and follows the same link", 0)?;
+        self.teller.step("a latecomer starts, finds the readers and follows the same link", 0)?;
         let status = self.wait(&latecomer, &edition.channel)?;
-        self.teller.step("it has everything from its neighbours", edition.channel.bytes)?;
+        self.teller.step("it has everything from its neighbours", edition.bytes)?;
         self.teller.shares(latecomer.name, share(&status, &[one, two]))?;
         Ok(latecomer)
     }
