@@ -13,7 +13,7 @@ use mesh_wire::{ChannelId, Hash, LinkId, Time, limits};
 use crate::blob::{BlobId, PAGE};
 use crate::channel::{Channel, LOG};
 use crate::library::Group;
-use crate::peer::served::{Order, Part};
+use crate::peer::served::{Answer, Order, Part};
 use crate::peer::{Matched, Outgoing, Told};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
@@ -63,7 +63,7 @@ impl<S: Store> Sync<S> {
         if let Some(summary) = self.summary(now, link) {
             return Ok(Some(summary.into()));
         }
-        if let Some(answer) = self.answer(link)? {
+        if let Some(answer) = self.answer(now, link)? {
             return Ok(Some(answer.into()));
         }
         if self.health.is_full(now) {
@@ -206,15 +206,19 @@ impl<S: Store> Sync<S> {
 
     /// Which groups of a page are here.
     // spec: SYNC-16, SYNC-17
-    fn answer(&mut self, link: LinkId) -> Result<Option<PageHave>, StoreError> {
+    fn answer(&mut self, now: Time, link: LinkId) -> Result<Option<PageHave>, StoreError> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
-        let Some((handle, page, channel)) = peer.served.answer() else { return Ok(None) };
+        let Some(Answer { handle, page, channel }) = peer.served.answer() else {
+            return Ok(None);
+        };
+        let serial = peer.next_serial();
+        peer.served.answered(now, peer.pace.repeat(), (handle, serial));
         let mut groups = self.library.page(&page)?;
         if !self.may_see(link, channel, &page.blob)? {
             groups = Default::default();
         }
         let groups = Opaque::new(groups.to_bytes().into()).unwrap_or_default();
-        Ok(Some(PageHave { handle, groups }))
+        Ok(Some(PageHave { serial, handle, groups }))
     }
 
     /// Whether a neighbour may know of a blob: an item of a channel that both share names it.

@@ -204,6 +204,7 @@ impl<S: Store> Sync<S> {
             SyncMessage::GroupData(data) => self.take_group(now, link, &data)?,
             SyncMessage::PageDrop(page) => {
                 if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.acknowledge(page.serial);
                     peer.served.drop(page.handle);
                 }
             }
@@ -241,7 +242,7 @@ impl<S: Store> Sync<S> {
     fn take_have(&mut self, now: Time, link: LinkId, have: &PageHave) -> Result<(), Fault> {
         let groups = Bitmap::from_bytes(have.groups.bytes())
             .ok_or(Fault::Protocol("a bitmap with zeros at its end"))?;
-        self.fetch.have(now, link, &mut self.peers, (have.handle, groups))
+        self.fetch.have(now, link, &mut self.peers, (have, groups))
     }
 
     fn take_cvs(&mut self, link: LinkId, cvs: &Cvs) -> Result<(), Trouble> {
@@ -309,6 +310,13 @@ impl<S: Store> Sync<S> {
         Ok(())
     }
 
+    /// Something was sent or received that may leave something to look after.
+    fn arm_chores(&mut self, now: Time) {
+        if self.health.closed().is_none() {
+            self.chores_at.get_or_insert(now + limits::CHORE_TIME);
+        }
+    }
+
     /// Says again what was not heard, asks again for what did not come.
     // spec: SYNC-10, SYNC-22
     fn chores(&mut self, now: Time) {
@@ -319,7 +327,7 @@ impl<S: Store> Sync<S> {
                     peer.tell.insert(*id);
                 }
             }
-            peer.served.tell_late();
+            peer.served.chores(now);
         }
         self.restart_streams(now);
         self.fetch.chores(now, &mut self.peers);
@@ -345,7 +353,7 @@ impl<S: Store> Sync<S> {
             };
             if let (Some(message), Some(peer)) = (message, self.peers.get_mut(&link)) {
                 peer.turns.sent(class, message.size());
-                self.chores_at.get_or_insert(now + limits::CHORE_TIME);
+                self.arm_chores(now);
                 return Ok(Some(message));
             }
         }
@@ -368,8 +376,9 @@ impl<S: Store> Machine for Sync<S> {
                 Ok(())
             }
             Input::Receive(link, message) => {
-                self.chores_at.get_or_insert(now.time + limits::CHORE_TIME);
-                self.receive(now.time, link, message)
+                let outcome = self.receive(now.time, link, message);
+                self.arm_chores(now.time);
+                outcome
             }
             Input::Tick => self.tick(now.time),
         };

@@ -9,6 +9,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use mesh_wire::message::sync::PageHave;
 use mesh_wire::{ChannelId, Fault, Hash, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
@@ -227,18 +228,27 @@ impl Fetch {
         now: Time,
         link: LinkId,
         peers: &mut Peers,
-        (handle, have): (u32, Bitmap),
+        (message, have): (&PageHave, Bitmap),
     ) -> Result<(), Fault> {
         let Some(peer) = peers.get_mut(&link) else { return Ok(()) };
-        let Some(asked) = peer.asked.get_mut(&handle) else { return Ok(()) };
+        let Some(asked) = peer.asked.get_mut(&message.handle) else {
+            peer.acknowledge(message.serial);
+            return Ok(());
+        };
         if !have.minus(&Bitmap::first(asked.page.groups())).is_empty() {
             return Err(Fault::Protocol("groups beyond the end of a page"));
         }
+        if asked.have_heard.is_some_and(|heard| message.serial <= heard) {
+            peer.acknowledge(message.serial);
+            return Ok(());
+        }
+        asked.have_heard = Some(message.serial);
         let changed = asked.have != have;
         asked.have = have;
         asked.said.answered();
-        peer.hungry = true;
         let id = asked.page;
+        peer.hungry = true;
+        peer.acknowledge(message.serial);
         let Some(page) = self.page_mut(&id).filter(|_| changed) else { return Ok(()) };
         page.since = now;
         let gone = |flight: &Flight| flight.link == link && !have.contains(flight.group);
@@ -282,7 +292,7 @@ impl Fetch {
         let Some(page) = self.pages.iter_mut().find(|page| page.id == id) else {
             return Ok(Landed::Nowhere);
         };
-        if page.here.contains(group) {
+        if page.here.contains(group) || !page.is_verifiable() {
             return Ok(Landed::Nowhere);
         }
         library.keep_group(&id, &mut page.here, group, bytes)?;
@@ -310,6 +320,13 @@ impl Fetch {
     pub(crate) fn providers(&self, blob: &BlobId, peers: &Peers) -> usize {
         let has = |asked: &crate::peer::Asked| asked.page.blob == *blob && !asked.have.is_empty();
         peers.values().filter(|peer| peer.asked.values().any(has)).count()
+    }
+}
+
+impl OpenPage {
+    /// Whether its groups can be verified: none is asked for before.
+    fn is_verifiable(&self) -> bool {
+        matches!(self.cvs, Cvs::Here)
     }
 }
 

@@ -23,8 +23,13 @@ impl Fetch {
         peers: &mut Peers,
     ) -> Option<SyncMessage> {
         let peer = peers.get_mut(&link)?;
-        if let Some(handle) = peer.drops.pop_first() {
-            return Some(PageDrop { handle }.into());
+        let unsaid = peer.drops.iter().find(|(_, said)| said.is_due());
+        if let Some(handle) = unsaid.map(|(handle, _)| *handle) {
+            let serial = peer.next_serial();
+            if let Some(said) = peer.drops.get_mut(&handle) {
+                said.said(now, peer.pace.repeat(), serial);
+            }
+            return Some(PageDrop { serial, handle }.into());
         }
         if !peer.trusted || !peer.hungry {
             return None;
@@ -54,6 +59,7 @@ impl Fetch {
             let Some(channel) = index else { continue };
             let handle = match peer.handles.get(&page.id) {
                 Some(handle) => *handle,
+                None if peer.asked.len() + peer.drops.len() >= limits::ASKED_PAGES => continue,
                 None => peer.open_page(page.id),
             };
             let Some(asked) = peer.asked.get_mut(&handle) else { continue };
@@ -92,8 +98,7 @@ impl Fetch {
         let page = self.pages.get_mut(at)?;
         let id = page.id;
         let has = |peer: &Peer| Some(peer.asked.get(peer.handles.get(&id)?)?.have);
-        let neighbours: Vec<Bitmap> =
-            peers.values().filter_map(has).filter(|have| !have.is_empty()).collect();
+        let neighbours: Vec<Bitmap> = peers.values().filter_map(has).collect();
         let groups = pick::pick(page, candidates, &neighbours, self.seed, room);
         let flights = groups.iter().map(|group| Flight { group: *group, link, asked: now });
         page.flights.extend(flights);
@@ -104,7 +109,7 @@ impl Fetch {
     /// Groups that the neighbour has and nobody was asked for.
     fn free(&self, peer: &Peer) -> Option<(usize, u32, Bitmap)> {
         self.pages.iter().zip(0..).find_map(|(page, at)| {
-            let (handle, asked) = handle(peer, page)?;
+            let (handle, asked) = handle(peer, page).filter(|_| page.is_verifiable())?;
             let mut known = page.here;
             page.flights.iter().for_each(|flight| known.insert(flight.group));
             let free = asked.have.minus(&known);
@@ -115,7 +120,7 @@ impl Fetch {
     /// The last groups of a page, which another neighbour was asked for and is slow to send.
     fn late(&self, now: Time, link: LinkId, peer: &Peer) -> Option<(usize, u32, Bitmap)> {
         self.pages.iter().zip(0..).find_map(|(page, at)| {
-            let (handle, asked) = handle(peer, page)?;
+            let (handle, asked) = handle(peer, page).filter(|_| page.is_verifiable())?;
             let missing = Bitmap::first(page.id.groups()).minus(&page.here);
             if missing.count() > END_GAME {
                 return None;
@@ -140,6 +145,9 @@ impl Fetch {
         for peer in peers.values_mut() {
             for asked in peer.asked.values_mut() {
                 peer.hungry |= asked.said.is_overdue(now);
+            }
+            for said in peer.drops.values_mut() {
+                said.is_overdue(now);
             }
         }
         let patience = |peers: &Peers, link: &LinkId| {

@@ -187,14 +187,15 @@ impl<S: Store> Library<S> {
     // spec: SYNC-20
     pub(crate) fn group(&mut self, page: &PageId, group: u16) -> Result<Group, StoreError> {
         let mut here = self.page(page)?;
-        let Some(expected) = self.expected(page, group)?.filter(|_| here.contains(group)) else {
+        if !here.contains(group) {
             return Ok(Group::Missing);
-        };
+        }
+        let expected = self.expected(page, group)?;
         let number = page.group(group);
         let mut bytes = alloc::vec![0; page.blob.group_bytes(number)];
         let offset = number * crate::blob::GROUP;
         self.store.read_blob(&page.blob.hash, offset, &mut bytes)?;
-        if group_hash(page.blob.size, number, &bytes) == expected {
+        if Some(group_hash(page.blob.size, number, &bytes)) == expected {
             return Ok(Group::Sound(bytes.into()));
         }
         here.remove(group);

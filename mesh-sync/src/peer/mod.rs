@@ -43,8 +43,8 @@ pub(crate) struct Peer {
     pub(crate) asked: BTreeMap<u32, Asked>,
     pub(crate) handles: BTreeMap<PageId, u32>,
     next_handle: u32,
-    /// Handles to be dropped.
-    pub(crate) drops: BTreeSet<u32>,
+    /// Handles that are no longer in use, until the other end knows.
+    pub(crate) drops: BTreeMap<u32, Said>,
     /// Whether there may be something to ask for.
     pub(crate) hungry: bool,
     pub(crate) pace: Pace,
@@ -122,8 +122,9 @@ pub(crate) struct Outgoing {
 /// A page that we asked this peer about.
 pub(crate) struct Asked {
     pub(crate) page: PageId,
-    /// The groups it has.
+    /// The groups it has, and the serial under which it said so.
     pub(crate) have: Bitmap,
+    pub(crate) have_heard: Option<u32>,
     pub(crate) said: Said,
 }
 
@@ -144,7 +145,7 @@ impl Peer {
             asked: BTreeMap::new(),
             handles: BTreeMap::new(),
             next_handle: 0,
-            drops: BTreeSet::new(),
+            drops: BTreeMap::new(),
             hungry: false,
             pace: Pace::new(carrier),
             served: Served::default(),
@@ -194,8 +195,9 @@ impl Peer {
         let matched = channel.and_then(|channel| self.matched.get_mut(&channel));
         if matched.is_some_and(|matched| matched.said.heard(serial)) {
             self.tell.extend(channel);
-        } else {
-            self.share.heard(serial);
+        } else if !self.share.heard(serial) {
+            self.drops.retain(|_, said| !said.heard(serial));
+            self.served.heard(serial);
         }
     }
 
@@ -221,7 +223,8 @@ impl Peer {
         let handle = self.next_handle;
         self.next_handle = self.next_handle.wrapping_add(1);
         self.handles.insert(page, handle);
-        let asked = Asked { page, have: Bitmap::default(), said: Said::owed() };
+        let said = Said::owed();
+        let asked = Asked { page, have: Bitmap::default(), have_heard: None, said };
         self.asked.insert(handle, asked);
         handle
     }
@@ -230,7 +233,7 @@ impl Peer {
     pub(crate) fn close_page(&mut self, page: &PageId) {
         if let Some(handle) = self.handles.remove(page) {
             self.asked.remove(&handle);
-            self.drops.insert(handle);
+            self.drops.insert(handle, Said::owed());
         }
     }
 
@@ -253,7 +256,7 @@ impl Peer {
     /// Asks for nothing of what was asked for.
     pub(crate) fn forget_requests(&mut self) {
         self.wants.clear();
-        self.drops.extend(self.asked.keys());
+        self.drops.extend(self.asked.keys().map(|handle| (*handle, Said::owed())));
         self.asked.clear();
         self.handles.clear();
         self.pace.in_flight = 0;
@@ -266,7 +269,10 @@ impl Peer {
     /// Whether something of this neighbour may become overdue.
     pub(crate) fn is_waiting(&self) -> bool {
         let waits = |matched: &Matched| matched.said.is_waiting() || matched.incoming.is_some();
-        self.share.is_waiting() || self.matched.values().any(waits) || self.served.is_late()
+        self.share.is_waiting()
+            || self.served.is_waiting()
+            || self.drops.values().any(Said::is_waiting)
+            || self.matched.values().any(waits)
     }
 
     /// Forgets what is under way, after the store was lost.
@@ -287,6 +293,6 @@ impl Peer {
             + self.matched.len() * size_of::<(ChannelId, Matched)>()
             + (self.tell.len() + self.wants.len() + self.streams.len()) * size_of::<ChannelId>()
             + self.asked.len() * size_of::<(u32, Asked, PageId, u32)>()
-            + self.drops.len() * size_of::<u32>()
+            + self.drops.len() * size_of::<(u32, Said)>()
     }
 }

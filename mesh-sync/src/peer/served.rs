@@ -2,9 +2,11 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::mem::size_of;
+use core::time::Duration;
 
-use mesh_wire::{ChannelId, Fault, limits};
+use mesh_wire::{ChannelId, Fault, Time, limits};
 
+use super::said::Said;
 use crate::blob::{Bitmap, PageId};
 
 /// The pages that a neighbour has asked about.
@@ -20,20 +22,11 @@ struct Page {
     page: PageId,
     /// The channel that gives it the right to ask, if it named one that both share.
     channel: Option<ChannelId>,
-    answer: Answer,
+    said: Said,
+    /// It has changed a little: that can wait for the next round of chores.
+    late: bool,
     groups: VecDeque<u16>,
     levels: u8,
-}
-
-/// When to say which groups are here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    /// Nothing has changed since.
-    Given,
-    /// At the next opportunity.
-    Now,
-    /// With the next round of chores.
-    Later,
 }
 
 /// What is to be sent next.
@@ -43,6 +36,13 @@ pub(crate) struct Order {
     pub(crate) page: PageId,
     pub(crate) channel: Option<ChannelId>,
     pub(crate) part: Part,
+}
+
+/// What a neighbour is to be told about a page.
+pub(crate) struct Answer {
+    pub(crate) handle: u32,
+    pub(crate) page: PageId,
+    pub(crate) channel: Option<ChannelId>,
 }
 
 /// A part of a page.
@@ -62,11 +62,11 @@ impl Served {
         page: PageId,
         channel: Option<ChannelId>,
     ) -> Result<(), Fault> {
-        if !self.pages.contains_key(&handle) && self.pages.len() >= limits::OPEN_PAGES {
+        if !self.pages.contains_key(&handle) && self.pages.len() >= limits::ASKED_PAGES {
             return Err(Fault::Limit("too many pages at a time"));
         }
-        let (groups, levels) = (VecDeque::new(), 0);
-        self.pages.insert(handle, Page { page, channel, answer: Answer::Now, groups, levels });
+        let (said, late, groups, levels) = (Said::owed(), false, VecDeque::new(), 0);
+        self.pages.insert(handle, Page { page, channel, said, late, groups, levels });
         Ok(())
     }
 
@@ -129,36 +129,53 @@ impl Served {
     /// More or less of a page is here now.
     pub(crate) fn changed(&mut self, page: &PageId, here: &Bitmap) {
         for served in self.pages.values_mut().filter(|served| served.page == *page) {
-            let whole = here.count() == page.groups();
-            served.answer = match served.answer {
-                Answer::Given | Answer::Later if !whole => Answer::Later,
-                Answer::Given | Answer::Later | Answer::Now => Answer::Now,
-            };
+            if here.count() == page.groups() {
+                served.said.owe();
+            } else {
+                served.late = true;
+            }
         }
     }
 
     /// A page of which something has to be said now.
-    pub(crate) fn answer(&mut self) -> Option<(u32, PageId, Option<ChannelId>)> {
-        let mut due = self.pages.iter_mut().filter(|(_, page)| page.answer == Answer::Now);
-        let (handle, page) = due.next()?;
-        page.answer = Answer::Given;
-        Some((*handle, page.page, page.channel))
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        let (handle, page) = self.pages.iter().find(|(_, page)| page.said.is_due())?;
+        Some(Answer { handle: *handle, page: page.page, channel: page.channel })
     }
 
-    /// The time of the answers that could wait has come.
-    pub(crate) fn tell_late(&mut self) {
-        let late = self.pages.values_mut().filter(|page| page.answer == Answer::Later);
-        late.for_each(|page| page.answer = Answer::Now);
+    /// It was said under a serial.
+    pub(crate) fn answered(&mut self, now: Time, patience: Duration, (handle, serial): (u32, u32)) {
+        if let Some(page) = self.pages.get_mut(&handle) {
+            page.late = false;
+            page.said.said(now, patience, serial);
+        }
+    }
+
+    /// The neighbour has taken an answer.
+    pub(crate) fn heard(&mut self, serial: u32) {
+        for page in self.pages.values_mut() {
+            page.said.heard(serial);
+        }
+    }
+
+    /// Answers that could wait are due now, and those that were not heard.
+    pub(crate) fn chores(&mut self, now: Time) {
+        for page in self.pages.values_mut() {
+            page.said.is_overdue(now);
+            if core::mem::take(&mut page.late) {
+                page.said.owe();
+            }
+        }
     }
 
     /// Everything that was said may have been wrong.
     pub(crate) fn tell_all(&mut self) {
-        self.pages.values_mut().for_each(|page| page.answer = Answer::Now);
+        self.pages.values_mut().for_each(|page| page.said.owe());
     }
 
-    /// Whether an answer waits for the next round of chores.
-    pub(crate) fn is_late(&self) -> bool {
-        self.pages.values().any(|page| page.answer == Answer::Later)
+    /// Whether an answer waits for the next round of chores, or to be heard.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.pages.values().any(|page| page.late || page.said.is_waiting())
     }
 
     /// Bytes held for the neighbour.
@@ -201,7 +218,7 @@ mod tests {
     #[test]
     fn what_a_neighbour_asks_for_is_bounded() {
         let mut served = Served::default();
-        let full = limits::OPEN_PAGES as u32;
+        let full = limits::ASKED_PAGES as u32;
         for handle in 0..full {
             served.ask(handle, page(0), None).unwrap();
             for round in 0..10 {

@@ -11,7 +11,7 @@ use mesh_wire::Hash;
 use super::{Store, StoreError, Table};
 
 /// Keeps everything in memory. A commit has nothing to do; a clone is a second, equal store.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryStore {
     tables: BTreeMap<Table, BTreeMap<Box<[u8]>, Bytes>>,
     blobs: BTreeMap<Hash, Vec<u8>>,

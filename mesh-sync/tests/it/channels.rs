@@ -1,10 +1,16 @@
 //! Channels spread from node to node.
 
-use mesh_sim::Quality;
-use mesh_sync::Event;
+use std::time::Duration;
 
+use mesh_sim::{Quality, seeds};
+use mesh_sync::{Event, MemoryStore, Refused, Role, Sync};
+use mesh_wire::message::SyncMessage;
+use mesh_wire::{Label, Now, Rng, Wire, limits};
+
+use crate::pump::{Carried, Pump};
 use crate::world::*;
 
+// spec: SYNC-11, SYNC-12, SYNC-13
 #[test]
 fn a_follower_gets_every_item() {
     let (mut world, channel) = chain(1, 2, Quality::STREAM);
@@ -17,5 +23,224 @@ fn a_follower_gets_every_item() {
         assert_eq!(here, world.node(0).content(&channel, seq).unwrap());
         assert_eq!(here.unwrap(), format!("item {}", seq - 1));
     }
+    let items = world.node(1).items(&channel, 990..2000).unwrap();
+    assert_eq!((items.len(), items[0].seq), (11, 990));
+    assert_eq!(world.node(1).origin(&channel), world.node(0).origin(&channel));
     assert_eq!(faults(&world), []);
+}
+
+#[test]
+fn items_travel_through_strangers_and_outlive_their_origin() {
+    let (mut world, channel) = chain(2, 4, Quality::STREAM);
+    publish(&mut world, &channel, texts(700));
+    level(&mut world, &channel);
+    let late = world.add(|_, rng| Sync::open(MemoryStore::default(), rng).unwrap());
+    follow(&mut world, late, channel);
+    let origin = world.links(0)[0];
+    world.disconnect(origin);
+    world.connect(3, late, Quality::STREAM);
+    level(&mut world, &channel);
+    assert_eq!(faults(&world), []);
+}
+
+// spec: SYNC-14
+#[test]
+fn a_short_text_goes_out_unasked_and_arrives_once() {
+    let (mut world, channel) = chain(3, 3, Quality::STREAM);
+    world.run_until_quiet(Duration::from_secs(1), SOON);
+    let before: Vec<_> = world.nodes().map(|node| traffic(&world, node)).collect();
+    publish(&mut world, &channel, vec![text(&"x".repeat(300))]);
+    level(&mut world, &channel);
+    world.run_until_quiet(Duration::from_secs(1), SOON);
+    let bytes: Vec<_> = world.nodes().map(|node| traffic(&world, node) - before[node]).collect();
+    // Each hop: the item and its proof (about 500 bytes), a summary back, and acknowledgements.
+    assert!(bytes[0] < 700 && bytes[1] < 800 && bytes[2] < 100, "{bytes:?}");
+    // More than a neighbour may be sent unasked is told, and asked for.
+    publish(&mut world, &channel, vec![text(&"y".repeat(5000))]);
+    level(&mut world, &channel);
+    assert_eq!(faults(&world), []);
+}
+
+fn traffic(world: &mesh_sim::World<Node>, node: usize) -> u64 {
+    world.links(node).iter().map(|link| world.traffic(*link).bytes).sum()
+}
+
+#[test]
+fn whoever_follows_nothing_in_common_exchanges_a_padded_list_and_no_more() {
+    let mut world = world(4, 2);
+    create(&mut world, 0);
+    create(&mut world, 1);
+    let (here, _) = world.connect(0, 1, Quality::STREAM);
+    world.run_for(SOON);
+    let traffic = world.traffic(here);
+    assert_eq!((traffic.messages, traffic.bytes < 160), (2, true), "{traffic:?}");
+    assert!(world.node(0).shared_with(here).is_empty());
+}
+
+// spec: SYNC-9
+#[test]
+fn channels_can_be_followed_and_unfollowed_while_linked() {
+    let mut world = world(5, 2);
+    let channels: Vec<_> = (0..20).map(|_| create(&mut world, 0)).collect();
+    let (here, _) = world.connect(0, 1, Quality::STREAM);
+    for channel in &channels {
+        follow(&mut world, 1, *channel);
+        level(&mut world, channel);
+    }
+    assert_eq!(world.node(0).shared_with(here).len(), 20);
+    world.with(1, |sync, now| sync.unfollow(now, &channels[3])).unwrap();
+    world.run_until_quiet(Duration::from_secs(1), SOON);
+    assert_eq!(world.node(0).shared_with(here).len(), 19);
+    follow(&mut world, 1, channels[3]);
+    level(&mut world, &channels[3]);
+    assert_eq!(faults(&world), []);
+}
+
+#[test]
+fn every_node_of_a_lossy_crowd_ends_with_the_same() {
+    for seed in seeds(6) {
+        let quality = Quality { loss_per_mille: 200, repeat_per_mille: 50, ..Quality::DATAGRAM };
+        let (mut world, channel) = chain(seed, 4, quality);
+        world.connect(3, 0, quality);
+        for _ in 0..5 {
+            publish(&mut world, &channel, texts(40));
+            world.run_for(Duration::from_secs(2));
+        }
+        let nodes = world.nodes();
+        let within = Duration::from_secs(600);
+        let reached =
+            world.run_until(within, |world| nodes.clone().all(|n| is_level(world, n, &channel)));
+        assert!(reached, "{:?}", nodes.map(|n| size(&world, n, &channel)).collect::<Vec<_>>());
+        assert_eq!(faults(&world), []);
+    }
+}
+
+// spec: SYNC-10
+#[test]
+fn once_all_is_said_a_lossy_link_falls_silent() {
+    let quality = Quality { loss_per_mille: 300, ..Quality::DATAGRAM };
+    let (mut world, channel) = chain(8, 2, quality);
+    publish(&mut world, &channel, texts(40));
+    world.run_for(Duration::from_secs(600));
+    assert!(is_level(&world, 1, &channel));
+    let before = [0, 1].map(|node| traffic(&world, node));
+    world.run_for(Duration::from_secs(600));
+    assert_eq!([0, 1].map(|node| traffic(&world, node)), before);
+}
+
+/// Two nodes, linked, of which the first has a channel that both follow.
+fn pair() -> (Pump, mesh_wire::ChannelId) {
+    let node = |seed| Sync::open(MemoryStore::default(), Rng::from_seed([seed; 32])).unwrap();
+    let mut pump = Pump::new(vec![node(1), node(2)]);
+    let name = Label::new("news").unwrap();
+    let channel = pump.nodes[0].create_channel(pump.now, &name).unwrap();
+    pump.nodes[1].follow(pump.now, channel).unwrap();
+    (pump, channel)
+}
+
+#[test]
+fn catching_up_costs_less_than_ten_bytes_per_item_beside_the_items() {
+    let (mut pump, channel) = pair();
+    let now = pump.now;
+    pump.nodes[0].publish(now, &channel, texts(500)).unwrap();
+    pump.connect(0, 1);
+    let (mut all, mut items) = (0, 0);
+    pump.run(SOON, |_, message| {
+        all += message.size();
+        if let SyncMessage::Items(run) = &message {
+            items += run.items.iter().map(|item| item.size()).sum::<usize>();
+        }
+        Carried::As(message)
+    });
+    assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 501);
+    assert!(all - items <= 500 * 10, "{} bytes beside the items", all - items);
+}
+
+#[test]
+fn twenty_channels_that_are_level_say_so_in_less_than_1700_bytes() {
+    let (mut pump, _) = pair();
+    let now = pump.now;
+    for number in 1..20 {
+        let name = Label::new(&format!("{number}")).unwrap();
+        let channel = pump.nodes[0].create_channel(now, &name).unwrap();
+        pump.nodes[0].publish(now, &channel, texts(3 * number)).unwrap();
+        pump.nodes[1].follow(now, channel).unwrap();
+    }
+    pump.connect(0, 1);
+    pump.settle();
+    pump.disconnect();
+    pump.connect(0, 1);
+    let mut bytes = 0;
+    pump.run(SOON, |_, message| {
+        assert!(!matches!(message, SyncMessage::Want(_) | SyncMessage::Items(_)));
+        bytes += message.size();
+        Carried::As(message)
+    });
+    assert!(bytes <= 1700, "{bytes} bytes");
+}
+
+// spec: SYNC-11
+#[test]
+fn two_histories_of_one_channel_are_noticed_and_nobody_is_blamed() {
+    let (mut pump, channel) = pair();
+    let now = pump.now;
+    // The origin runs twice, as after a restored backup.
+    let store = pump.nodes[0].store().clone();
+    pump.nodes.push(Sync::open(store, Rng::from_seed([3; 32])).unwrap());
+    pump.nodes[0].publish(now, &channel, texts(5)).unwrap();
+    pump.nodes[2].publish(now, &channel, vec![text("another history")]).unwrap();
+    pump.connect(0, 1);
+    pump.settle();
+    pump.connect(1, 2);
+    pump.settle();
+    assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 6);
+    assert_eq!(pump.nodes[2].channel(&channel).unwrap().items, 2);
+    assert!(pump.faults(1).is_empty() && pump.faults(2).is_empty());
+}
+
+#[test]
+fn what_was_published_is_there_after_a_restart() {
+    let (mut pump, channel) = pair();
+    let now = pump.now;
+    assert_eq!(pump.nodes[0].publish(now, &channel, texts(600)), Ok(1..601));
+    pump.connect(0, 1);
+    pump.settle();
+    let before: Vec<_> = pump.nodes.iter().map(Sync::channels).collect();
+    assert_eq!((before[0][0].role, before[1][0].role), (Role::Owner, Role::Follower));
+    let stores = pump.nodes.drain(..).map(Sync::into_store);
+    let again = stores.map(|store| Sync::open(store, Rng::from_seed([9; 32])).unwrap()).collect();
+    let mut pump = Pump::new(again);
+    assert_eq!(pump.nodes.iter().map(Sync::channels).collect::<Vec<_>>(), before);
+    assert_eq!(pump.nodes[0].publish(now, &channel, texts(1)), Ok(601..602));
+    pump.connect(0, 1);
+    pump.settle();
+    assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 602);
+}
+
+#[test]
+fn commands_that_cannot_be_done_are_refused_in_words() {
+    let (mut pump, channel) = pair();
+    let now = Now::default();
+    let [origin, follower] = &mut pump.nodes[..] else { panic!() };
+    assert_eq!(follower.publish(now, &channel, texts(1)), Err(Refused::NotYours));
+    let unknown = mesh_wire::ChannelId([0; 32]);
+    assert_eq!(follower.publish(now, &unknown, texts(1)), Err(Refused::NoSuchChannel));
+    assert_eq!(follower.unfollow(now, &unknown), Err(Refused::NoSuchChannel));
+    assert_eq!(origin.unfollow(now, &channel), Err(Refused::Own));
+    let long = text(&"x".repeat(limits::INLINE_BYTES + 1));
+    assert_eq!(origin.publish(now, &channel, vec![long]), Err(Refused::TooLarge("the content")));
+    let blob = |size| file("f", mesh_sync::BlobId { hash: mesh_wire::Hash([0; 32]), size });
+    assert_eq!(origin.publish(now, &channel, vec![blob(100)]), Err(Refused::TooSmall));
+    let giant = vec![text("good"), blob(limits::BLOB_BYTES + 1)];
+    assert_eq!(origin.publish(now, &channel, giant), Err(Refused::TooLarge("the content")));
+    assert_eq!(origin.channel(&channel).unwrap().items, 1, "all or nothing");
+    for number in 1..limits::SHARED_CHANNELS {
+        follower.follow(now, mesh_wire::ChannelId([number as u8; 32])).ok();
+        let id = [[number as u8; 16], [(number >> 8) as u8; 16]].concat();
+        follower.follow(now, mesh_wire::ChannelId(id.try_into().unwrap())).ok();
+    }
+    let one_more = mesh_wire::ChannelId([0xee, 1].repeat(16).try_into().unwrap());
+    assert_eq!(follower.follow(now, one_more), Err(Refused::TooManyChannels));
+    assert_eq!(follower.follow(now, channel), Ok(()), "that one is followed already");
+    assert_eq!(Refused::NotYours.to_string(), "only the channel's owner can publish in it");
 }

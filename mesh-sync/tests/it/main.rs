@@ -1,6 +1,11 @@
-//! Tests of sync as its owner sees it.
+//! Tests of sync as its owner and its neighbours see it.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one message or event")]
 
 mod blobs;
 mod channels;
+mod cut;
+mod disk;
+mod hostile;
 mod laws;
+mod pump;
 mod world;
