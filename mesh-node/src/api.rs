@@ -97,7 +97,7 @@ pub struct ChannelStatus {
     pub role: String,
     /// Its link: all that a follower needs.
     pub link: String,
-    /// Items here.
+    /// Items here, beside the one that says who signs.
     pub items: u64,
     /// Large files here in full.
     pub blobs_have: u64,

@@ -180,12 +180,12 @@ MESSAGES = {
         channel=U32, log=U32, first=U64, items=many(ITEM, RUN_ITEMS),
         edge=many(HASH, EDGE_HASHES), size=U64, signature=SIGNATURE)),
     0x2A: ("PageAsk", layout(handle=U32, channel=U32, hash=HASH, size=U64, page=U64)),
-    0x2C: ("PageHave", layout(handle=U32, groups=blob(PAGE_CVS // 8))),
+    0x2C: ("PageHave", layout(serial=U32, handle=U32, groups=blob(PAGE_CVS // 8))),
     0x2E: ("GroupsWant", layout(handle=U32, groups=many(U16, GROUPS_IN_FLIGHT))),
     0x30: ("CvsWant", layout(handle=U32, level=U8)),
     0x32: ("Cvs", layout(handle=U32, level=U8, cvs=many(HASH, PAGE_CVS))),
     0x34: ("GroupData", layout(handle=U32, group=U16, bytes=blob(GROUP_BYTES))),
-    0x36: ("PageDrop", layout(handle=U32)),
+    0x36: ("PageDrop", layout(serial=U32, handle=U32)),
 }
 
 ALONE = {

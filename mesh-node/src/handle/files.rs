@@ -105,7 +105,7 @@ struct Publishing {
     blobs: Blobs,
     batch: Batch,
     /// The batch that the loop signs now: how many items, and what becomes of them.
-    signing: Option<(usize, Receiver<Result<Range<u64>, Error>>)>,
+    signing: Option<(usize, Receiver<Numbers>)>,
     /// Items that have their number.
     numbered: usize,
     published: api::Published,
@@ -189,6 +189,9 @@ impl Publishing {
     }
 }
 
+/// The numbers that items got.
+type Numbers = Result<Range<u64>, Error>;
+
 /// What is published under one signature.
 #[derive(Default)]
 struct Batch {
@@ -210,7 +213,7 @@ impl Batch {
         node: &mut super::DiskNode,
         channel: ChannelId,
         now: mesh_wire::Now,
-    ) -> Result<Range<u64>, Error> {
+    ) -> Numbers {
         node.sync_mut(now, |sync| {
             for (staged, outboard) in self.staged {
                 staged.place(&outboard.id().hash).map_err(Error::failed)?;

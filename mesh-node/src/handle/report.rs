@@ -25,7 +25,8 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
         }
         .into(),
         link: ChannelLink(channel.id).to_string(),
-        items: channel.items,
+        // The first only says who signs: it is not among what `Mesh::items` is asked for.
+        items: channel.items.saturating_sub(1),
         blobs_have: channel.blobs_here,
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,

@@ -92,7 +92,7 @@ pub struct Handshake {
     frame: Vec<u8>,
     due: Option<Time>,
     /// Up to when the owner has been told what is due.
-    seen: Time,
+    seen: Option<Time>,
     resend: Duration,
     deadline: Time,
 }
@@ -141,7 +141,7 @@ impl Handshake {
             state: State::Listening,
             frame: Vec::new(),
             due: None,
-            seen: now,
+            seen: None,
             resend: limits::HANDSHAKE_RESEND,
             deadline: now + limits::HANDSHAKE_TIME,
         }
@@ -188,7 +188,7 @@ impl Handshake {
     /// The time of [`Handshake::wake_at`] has come. What is due then stays due, and is not told
     /// again.
     pub fn tick(&mut self, now: Time) {
-        self.seen = self.seen.max(now);
+        self.seen = self.seen.max(Some(now));
     }
 
     /// A record of the session was opened: the other end has finished too.
@@ -219,7 +219,7 @@ impl Handshake {
         if matches!(self.state, State::Done | State::Failed) {
             return None;
         }
-        let untold = self.due.filter(|due| *due > self.seen);
+        let untold = self.due.filter(|due| Some(*due) > self.seen);
         let due = untold.map(|at| Wake { at, reason: "a handshake message is due" });
         let end = Wake { at: self.deadline, reason: "a handshake ends" };
         Wake::earlier(due, Some(end))

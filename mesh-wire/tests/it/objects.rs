@@ -142,12 +142,12 @@ object! {
     ItemHeader { kind, time, name, size, hash, extensions }
     Genesis { origin, nonce, extensions }
     PageAsk { handle, channel, hash, size, page }
-    PageHave { handle, groups }
+    PageHave { serial, handle, groups }
     GroupsWant { handle, groups }
     CvsWant { handle, level }
     Cvs { handle, level, cvs }
     GroupData { handle, group, bytes }
-    PageDrop { handle }
+    PageDrop { serial, handle }
     Beacon { versions, token, tcp_port }
     Introduction { extensions }
     Answer { versions, choice, introduction }

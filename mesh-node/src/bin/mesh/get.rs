@@ -31,8 +31,9 @@ struct Written {
 /// `mesh get`.
 pub(crate) fn get(context: &Context, wish: Get) -> Result<(), Error> {
     let is_all = wish.items.iter().any(|item| item == "all");
-    let to = destination(&wish, is_all)?;
     let items = if is_all { Wanted::All } else { Wanted::These(wish.items) };
+    let is_one = matches!(&items, Wanted::These(items) if items.len() == 1);
+    let to = destination(wish.output.as_deref(), &items)?;
     let request = Request::Get { channel: wish.channel, items, to, replace: wish.force };
     let mut answers = ask(&context.home()?, &request)?;
     if let Some(wait) = wish.wait {
@@ -40,16 +41,26 @@ pub(crate) fn get(context: &Context, wish: Get) -> Result<(), Error> {
         Instant::now().checked_add(wait.0).inspect(|&deadline| answers.until(deadline));
     }
     let mut watch = Watch::new(context);
-    watch.run(&mut answers)?;
-    watch.outcome()
+    let result = watch.run(&mut answers);
+    watch.bar.finish_and_clear();
+    match watch.missed.pop() {
+        Some(missed) if is_one => return Err(missed.error),
+        missed => watch.missed.extend(missed),
+    }
+    watch.tell_missed();
+    result?;
+    if is_one { Ok(()) } else { watch.outcome() }
 }
 
 /// A file for one item, or a directory for several.
-fn destination(wish: &Get, is_all: bool) -> Result<Destination, Error> {
-    let path = wish.output.as_deref().unwrap_or(Path::new("."));
+fn destination(output: Option<&Path>, items: &Wanted) -> Result<Destination, Error> {
+    let path = output.unwrap_or(Path::new("."));
     let absolute = std::path::absolute(path)
         .map_err(|error| failed(format_args!("{}: {error}", path.display())))?;
-    let is_several = is_all || wish.items.len() > 1;
+    let is_several = match items {
+        Wanted::All => true,
+        Wanted::These(items) => items.len() > 1,
+    };
     if is_several && absolute.is_file() {
         let why = format!("{} is a file: several items need a directory", path.display());
         return Err(Error::new(ErrorKind::Usage, why));
@@ -83,15 +94,7 @@ impl<'a> Watch<'a> {
 
     fn run(&mut self, answers: &mut Answers) -> Result<(), Error> {
         let mut start = self.start;
-        loop {
-            let answer = match answers.next() {
-                Ok(Some(answer)) => answer,
-                Ok(None) => break,
-                Err(error) => {
-                    self.bar.finish_and_clear();
-                    return Err(self.explain(error));
-                }
-            };
+        while let Some(answer) = answers.next().map_err(|error| self.explain(error))? {
             if let Answer::Progress(progress) = answer {
                 self.show(progress);
             } else if let Answer::Got(got) = answer {
@@ -103,12 +106,9 @@ impl<'a> Watch<'a> {
                 self.bar.suspend(|| self.context.format.value(&written, row))?;
                 start = Instant::now();
             } else if let Answer::Missed(missed) = answer {
-                let item = words::line(&missed.item);
-                self.bar.suspend(|| aside(format_args!("mesh: item {item}: {}", missed.error)));
                 self.missed.push(missed);
             }
         }
-        self.bar.finish_and_clear();
         Ok(())
     }
 
@@ -128,35 +128,33 @@ impl<'a> Watch<'a> {
 
     /// Says how far it came, if time was what ran out.
     fn explain(&self, error: Error) -> Error {
-        match error.kind {
-            ErrorKind::Pending => {
-                let (files, bytes) = self.written;
-                let how_far = match self.last.size {
-                    0 => "of the next nobody near has told yet".into(),
-                    size => {
-                        let (have, size) = (words::bytes(self.last.have), words::bytes(size));
-                        format!("of the next {have} of {size} are here")
-                    }
-                };
-                let files = words::count(files as u64, "file");
-                let why = format!(
-                    "{error} after {}: {files} ({}) written, {how_far}; the node goes on, so ask \
-                     again later",
-                    words::time(self.start.elapsed()),
-                    words::bytes(bytes),
-                );
-                Error::new(ErrorKind::Pending, why)
+        if error.kind != ErrorKind::Pending {
+            return error;
+        }
+        let (files, bytes) = self.written;
+        let how_far = match self.last.size {
+            0 => "nobody near has told of the next yet".into(),
+            size => {
+                let (have, size) = (words::bytes(self.last.have), words::bytes(size));
+                format!("{have} of the {size} of the next are here")
             }
-            ErrorKind::Failed
-            | ErrorKind::Usage
-            | ErrorKind::NoNode
-            | ErrorKind::NotFound
-            | ErrorKind::Permission
-            | ErrorKind::Verification
-            | ErrorKind::Partly => error,
+        };
+        let why = format!(
+            "{error} after {}: {} ({}) written, and {how_far}; the node goes on, so ask again later",
+            words::time(self.start.elapsed()),
+            words::count(files as u64, "file"),
+            words::bytes(bytes),
+        );
+        Error::new(ErrorKind::Pending, why)
+    }
+
+    fn tell_missed(&self) {
+        for Missed { item, error } in &self.missed {
+            aside(format_args!("mesh: item {}: {error}", words::line(item)));
         }
     }
 
+    /// Says how it ended for several items.
     fn outcome(self) -> Result<(), Error> {
         let (files, bytes) = self.written;
         let missed = self.missed.len();
@@ -170,7 +168,6 @@ impl<'a> Watch<'a> {
                 Err(Error::new(ErrorKind::Partly, why))
             }
             (0, None) => self.context.format.words("The channel has no files yet."),
-            (1, None) => Ok(()),
             (_, None) => {
                 let time = self.start.elapsed();
                 self.context.format.words(format_args!(

@@ -14,7 +14,7 @@ use crate::{channel, words};
 pub(crate) fn lines(status: &Status) -> Vec<String> {
     let uptime = Duration::from_millis(status.uptime_ms);
     let mut lines = vec![format!("{}, up {}", style(&status.name).bold(), words::time(uptime))];
-    section(&mut lines, "Transports", &status.transports, transport, "");
+    section(&mut lines, "Transports", &status.transports, transport, &[]);
     let near = format!("Near ({})", status.links.len());
     let now = status.uptime_ms;
     section(
@@ -22,15 +22,17 @@ pub(crate) fn lines(status: &Status) -> Vec<String> {
         &near,
         &status.links,
         |other| link(other, now),
-        "nobody yet; nodes in this network find each other by themselves, and `mesh doctor` says \
-         what was tried",
+        &[
+            "nobody yet: nodes in this network find each other by themselves;",
+            "`mesh doctor` says what was tried",
+        ],
     );
     section(
         &mut lines,
         "Channels",
         &status.channels,
         |one| vec![channel::row(one)],
-        "none yet: `mesh channel new NAME` makes one, `mesh follow LINK` reads one",
+        &["none yet: `mesh channel new NAME` makes one, `mesh follow LINK` reads one"],
     );
     let bytes = &status.bytes;
     lines.push(String::new());
@@ -52,12 +54,12 @@ fn section<T>(
     title: &str,
     rows: &[T],
     row: impl Fn(&T) -> Vec<String>,
-    none: &str,
+    none: &[&str],
 ) {
     lines.push(String::new());
     lines.push(style(title).bold().to_string());
     if rows.is_empty() {
-        lines.push(format!("  {none}"));
+        lines.extend(none.iter().map(|line| format!("  {line}")));
     }
     lines.extend(rows.iter().flat_map(row).map(|line| format!("  {line}")));
 }

@@ -23,8 +23,8 @@ use event::Event;
 /// Between two looks at the node, however much happens.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How old what is on the screen may get: it tells how long things have lasted.
-const REDRAW: Duration = Duration::from_secs(10);
+/// How old what is on a screen may get: it counts bytes and seconds.
+const REDRAW: Duration = Duration::from_secs(1);
 
 /// `mesh up`.
 pub(crate) fn up(context: &Context, options: Up) -> Result<(), Error> {
@@ -71,14 +71,19 @@ async fn show(mesh: &Mesh, view: &mut View, format: Format) -> Result<(), Error>
     notify(NotifyState::Ready);
     loop {
         view.show(&status, format)?;
-        let age = async {
-            Timer::after(REDRAW).await;
-        };
-        or(changed, age).await;
+        match view {
+            View::Live(_) => or(changed, after(REDRAW)).await,
+            // Nobody watches, so nothing wakes the device while nothing happens.
+            View::Lines(_) => changed.await,
+        }
         Timer::after(PAUSE).await;
         changed = mesh.changed();
         status = mesh.status().await?;
     }
+}
+
+async fn after(time: Duration) {
+    Timer::after(time).await;
 }
 
 /// Tells systemd, if it asked to be told.
