@@ -8,7 +8,7 @@ use mesh_wire::fragment::{Fragments, Reassembly};
 use mesh_wire::handshake::{Config, Established, Handshake, Introduction, Pseudonym};
 use mesh_wire::message::link::Fragment;
 use mesh_wire::session::Session;
-use mesh_wire::{Carrier, Rng, Time, Token, limits, seal};
+use mesh_wire::{Carrier, Rng, Time, limits, seal};
 
 use crate::source::Source;
 
@@ -61,8 +61,7 @@ impl Ends {
 }
 
 fn config(carrier: Carrier, rng: &mut Rng) -> Config {
-    let introduction =
-        Introduction { token: Token(rng.bytes()), extensions: Extensions::default() };
+    let introduction = Introduction { extensions: Extensions::default() };
     Config {
         carrier,
         network: [0; 32],
