@@ -50,4 +50,6 @@ pub const MACHINES: &[Target] = targets! {
     link::session
     link::stream
     machines::router
+    machines::sync
+    machines::node
 };

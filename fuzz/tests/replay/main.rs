@@ -11,7 +11,7 @@ use mesh_sim::{hostile, seed, seeds};
 
 /// Seeds per decoder and per machine, if `MESH_ROUNDS` does not say otherwise.
 const DECODER_ROUNDS: u64 = 20_000;
-const MACHINE_ROUNDS: u64 = 300;
+const MACHINE_ROUNDS: u64 = 5_000;
 
 /// Says what was being run if it is dropped by a panic.
 struct Replay<'a> {

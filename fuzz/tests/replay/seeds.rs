@@ -39,6 +39,9 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
             &[2, 0, 0, 0, 0],
             &[2, 0, 0, 0, 1],
         ]),
+        "sync" => linked(&publishing(&[])),
+        // The ends shake hands first, and commands name an address and a node before the 5.
+        "node" => linked(&[&[2, 0, 0, 0, 8][..], &publishing(&[0, 0, 0, 5])].concat()),
         _ => operations(&[]),
     }
 }
@@ -87,6 +90,32 @@ fn operations(first: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
     let stream = [&[0, 0][..], &first.concat()].concat();
     let datagrams = [&[0, 1][..], &first.concat()].concat();
     numbered([stream, datagrams].into_iter().filter(|_| !first.is_empty()).chain(random))
+}
+
+/// Operations behind a first one: a link comes up.
+fn linked(first: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let behind = |(name, input): (String, Vec<u8>)| (name, [&[0][..], &input].concat());
+    operations(&[first]).into_iter().map(behind).collect()
+}
+
+/// A channel is made and followed, gets a text and a file, and they arrive. Commands begin with
+/// `target`.
+fn publishing(target: &[u8]) -> Vec<u8> {
+    let command = |rest: &[u8]| [&[7][..], target, rest].concat();
+    let exchange = [2, 0, 0, 0, 63].repeat(2);
+    let wait = [6, 0, 21];
+    [
+        &command(&[])[..],
+        &command(&[0, 0, 0]),
+        &exchange,
+        &command(&[0, 0, 2, 5, b'h', b'e', b'l', b'l', b'o']),
+        &command(&[0, 0, 3, 0, 3, 9]),
+        &exchange,
+        &wait,
+        &exchange,
+        &command(&[0, 0, 5]),
+    ]
+    .concat()
 }
 
 /// The shortest run of one byte that `accepts`: empty lists, the first code of every enum.

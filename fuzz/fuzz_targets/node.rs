@@ -1,0 +1,4 @@
+//! libFuzzer feeds [`mesh_fuzz::machines::node`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mesh_fuzz::machines::node(data));
