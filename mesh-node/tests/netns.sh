@@ -33,7 +33,7 @@ clean() {
     rm -rf "$dir"
 }
 trap clean EXIT
-trap 'exit 130' INT TERM HUP
+trap 'exit 130' INT TERM HUP PIPE
 
 ip netns add "$a" 2>/dev/null || { echo "skipped: this root may not make network namespaces"; exit 0; }
 ip netns add "$b"

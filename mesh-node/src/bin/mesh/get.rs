@@ -140,7 +140,7 @@ impl<'a> Watch<'a> {
             }
         };
         let why = format!(
-            "{error} after {}: {} ({}) written, and {how_far}; the node goes on, so ask again later",
+            "{error} after {}: {} ({}) written, and {how_far}; the node goes on, ask again later",
             words::time(self.start.elapsed()),
             words::count(files as u64, "file"),
             words::bytes(bytes),

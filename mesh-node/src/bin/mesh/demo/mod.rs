@@ -110,7 +110,7 @@ impl Story<'_> {
         }
         for skipped in &published.skipped {
             let (path, reason) = (words::line(&skipped.path), words::line(&skipped.reason));
-            aside(format_args!("     {path} is left out: {reason}"));
+            self.teller.aside(&format!("{:24}{path} is left out: {reason}", ""));
         }
         if published.items.is_empty() {
             let why = format!("there is nothing to publish in {}", self.source.display());

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::Error;
 use serde::Serialize;
 
-use crate::say::Format;
+use crate::say::{Format, aside};
 use crate::words;
 
 /// What one node received from another.
@@ -63,6 +63,11 @@ impl Teller {
     /// Says a detail of the last step.
     pub(super) fn note(&self, text: &str) -> Result<(), Error> {
         self.tell(&Event::Note { text })
+    }
+
+    /// Says on stderr what went otherwise than one may have thought.
+    pub(super) fn aside(&self, text: &str) {
+        self.bar.suspend(|| aside(text));
     }
 
     /// Says what a node received from whom.
