@@ -46,6 +46,20 @@ for end in "$a" "$b"; do
     ip -n "$end" link set "$end" up
 done
 
+# A cable that was just plugged in has no addresses yet for a second or two: that is not what is
+# timed here.
+settled() {
+    [ -n "$(ip -n "$1" -6 addr show dev "$1" scope link)" ] &&
+        [ -z "$(ip -n "$1" -6 addr show dev "$1" tentative)" ]
+}
+for end in "$a" "$b"; do
+    tries=100
+    until settled "$end" || [ "$tries" = 0 ]; do
+        tries=$((tries - 1))
+        sleep 0.05
+    done
+done
+
 # Nobody needs to be root to run a node.
 user=
 if command -v setpriv >/dev/null && id nobody >/dev/null 2>&1; then
