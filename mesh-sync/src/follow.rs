@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use mesh_wire::message::sync::{Items, Summary};
-use mesh_wire::{ChannelId, Fault, LinkId, Time, Wire, limits};
+use mesh_wire::{ChannelId, Fault, LinkId, Time, limits};
 
-use crate::channel::{LOG, log};
+use crate::channel::{LOG, log, run_bytes};
 use crate::event::Event;
 use crate::library::Trouble;
 use crate::peer::said::pause;
@@ -132,8 +132,7 @@ impl<S: Store> Sync<S> {
             return Ok(());
         }
         if let Some(stream) = &mut matched.incoming {
-            let bytes: usize = run.items.iter().map(|item| item.size()).sum();
-            stream.received = stream.received.saturating_add(bytes as u64);
+            stream.received = stream.received.saturating_add(run_bytes(run));
             stream.again = now + peer.pace.repeat();
         }
         if run.first > channel.log.size() {

@@ -11,10 +11,10 @@ use mesh_wire::message::sync::{
 use mesh_wire::{ChannelId, Hash, LinkId, Time, limits};
 
 use crate::blob::{BlobId, PAGE};
-use crate::channel::{Channel, LOG};
+use crate::channel::{Channel, LOG, run_bytes};
 use crate::library::Group;
 use crate::peer::served::{Answer, Order, Part};
-use crate::peer::{Matched, Outgoing, Told};
+use crate::peer::{ITEM_ROOM, Matched, Outgoing, Told};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -26,8 +26,6 @@ const LIST_OVERHEAD: usize = 16;
 const BULK_OVERHEAD: usize = 24;
 /// New items that go out unasked at one time.
 const PUSH_ITEMS: u64 = 16;
-/// With this much room, every item fits.
-const ITEM_ROOM: usize = limits::INLINE_BYTES + limits::HEADER_BYTES + 16;
 
 /// What a neighbour should be told of a channel.
 enum Standing {
@@ -147,6 +145,7 @@ impl<S: Store> Sync<S> {
             return Ok(Some(pushed));
         }
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+        let room = peer.run_room(room);
         for _ in 0..peer.streams.len() {
             let Some(id) = peer.streams.pop_front() else { break };
             let size = self.library.sound(&id).map_or(0, |channel| channel.log.size());
@@ -164,9 +163,8 @@ impl<S: Store> Sync<S> {
                 }
                 return Ok(None);
             };
-            let bytes: usize = mesh_wire::Wire::size(&run.items);
             stream.next += run.items.len() as u64;
-            stream.sent = stream.sent.saturating_add(bytes as u64);
+            stream.sent = stream.sent.saturating_add(run_bytes(&run));
             if stream.next >= size {
                 stream.granted = stream.sent;
             }

@@ -8,9 +8,9 @@ pub(crate) mod record;
 use alloc::collections::BTreeSet;
 
 use bytes::Bytes;
-use mesh_wire::codec::{Opaque, Wire};
+use mesh_wire::codec::{Opaque, Wire, varint};
 use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Genesis, Item, ItemHeader, ItemKind};
+use mesh_wire::message::sync::{Genesis, Item, ItemHeader, ItemKind, Items};
 use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Label, limits};
 
@@ -111,6 +111,12 @@ impl Known {
         }
         Some(Self { origin: genesis.origin, name: Label::new(header.name.as_str()).ok()? })
     }
+}
+
+/// How many bytes the items of a run take: what grants count.
+// spec: SYNC-12
+pub(crate) fn run_bytes(run: &Items) -> u64 {
+    run.items.size().saturating_sub(varint::size(run.items.len() as u64)) as u64
 }
 
 /// An item as it travels and is stored; `None` if a part is too long.

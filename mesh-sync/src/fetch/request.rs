@@ -195,7 +195,10 @@ impl Fetch {
             now.since(page.since) >= limits::PAGE_TIME && !peers.values().any(has)
         };
         let closing: Vec<_> = self.pages.iter().filter(hopeless).map(|page| page.id).collect();
-        closing.iter().for_each(|page| self.close(page, peers));
+        for page in closing {
+            self.close(&page, peers);
+            self.walk.skip(&page.blob);
+        }
     }
 
     /// Whether chores will have something to look at.

@@ -21,7 +21,16 @@ pub(super) struct Walk {
 struct Place {
     channel: ChannelId,
     seq: u64,
+    /// The blob that was found there, and the page after the last one found.
+    blob: Option<BlobId>,
     page: u64,
+}
+
+impl Place {
+    /// The first page of an item.
+    fn item(channel: ChannelId, seq: u64) -> Self {
+        Self { channel, seq, blob: None, page: 0 }
+    }
 }
 
 impl Default for Walk {
@@ -34,6 +43,13 @@ impl Walk {
     /// Something has changed.
     pub(super) fn news(&mut self) {
         self.news = true;
+    }
+
+    /// Nobody has anything of this blob: goes on with the next one.
+    pub(super) fn skip(&mut self, blob: &BlobId) {
+        if let Some(at) = self.at.filter(|at| at.blob == Some(*blob)) {
+            self.at = Some(Place::item(at.channel, at.seq.saturating_add(1)));
+        }
     }
 
     /// Whether it is worth going on.
@@ -54,7 +70,7 @@ impl Walk {
                 if !core::mem::take(&mut self.news) {
                     return Ok(None);
                 }
-                self.at = Some(Place { channel: ChannelId([0; 32]), seq: 0, page: 0 });
+                self.at = Some(Place::item(ChannelId([0; 32]), 0));
                 continue;
             };
             let Some((channel, seq, blob)) = library.missing_from(&at.channel, at.seq)? else {
@@ -62,16 +78,16 @@ impl Walk {
                 continue;
             };
             if !is_reachable(&channel) {
-                self.at = Some(Place { channel, seq: u64::MAX, page: 0 });
+                self.at = Some(Place::item(channel, u64::MAX));
                 continue;
             }
             let here = (channel, seq) == (at.channel, at.seq);
             let page = closed_page(library, open, &blob, if here { at.page } else { 0 })?;
             if let Some(found) = page {
-                self.at = Some(Place { channel, seq, page: found.index + 1 });
+                self.at = Some(Place { channel, seq, blob: Some(blob), page: found.index + 1 });
                 return Ok(Some(found));
             }
-            self.at = Some(Place { channel, seq: seq.saturating_add(1), page: 0 });
+            self.at = Some(Place::item(channel, seq.saturating_add(1)));
         }
     }
 }

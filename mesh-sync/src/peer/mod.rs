@@ -19,9 +19,13 @@ use served::Served;
 use slots::Slots;
 use turns::Turns;
 
+/// With this much room, every item fits.
+pub(crate) const ITEM_ROOM: usize = limits::INLINE_BYTES + limits::HEADER_BYTES + 16;
+
 /// The other end of a link.
 pub(crate) struct Peer {
     pub(crate) slots: Slots,
+    carrier: Carrier,
     /// The list of our channels, to be said.
     pub(crate) share: Said,
     /// The serial of the newest list of theirs.
@@ -133,6 +137,7 @@ impl Peer {
     pub(crate) fn new(slots: Slots, carrier: Carrier) -> Self {
         Self {
             slots,
+            carrier,
             share: Said::owed(),
             share_heard: None,
             heard: BTreeSet::new(),
@@ -151,6 +156,15 @@ impl Peer {
             served: Served::default(),
             turns: Turns::default(),
             trusted: true,
+        }
+    }
+
+    /// How much of `room` a run of items may take. In datagrams a message travels in pieces, and
+    /// the more there are, the more often one is lost: there, no more than the largest item needs.
+    pub(crate) fn run_room(&self, room: usize) -> usize {
+        match self.carrier {
+            Carrier::Stream => room,
+            Carrier::Datagram => room.min(ITEM_ROOM + limits::EDGE_HASHES * 32 + 256),
         }
     }
 
