@@ -142,7 +142,8 @@ impl<S: Store> Sync<S> {
 
     /// Fetches a blob before all others: somebody waits for it.
     pub fn prefer(&mut self, now: Now, blob: BlobId) {
-        if self.is_open().is_ok() {
+        let is_missing = self.blob(&blob).is_ok_and(|status| !status.is_complete());
+        if is_missing {
             self.fetch.prefer(blob, &mut self.peers);
             // An error has become an event.
             let _ = self.settle(now, Ok(()));

@@ -9,7 +9,7 @@ use crate::channel::{LOG, log, run_bytes};
 use crate::event::Event;
 use crate::library::Trouble;
 use crate::peer::said::pause;
-use crate::peer::{Matched, Remote, Stream};
+use crate::peer::{History, Matched, Remote, Stream};
 use crate::store::Store;
 use crate::sync::Sync;
 
@@ -33,16 +33,13 @@ impl<S: Store> Sync<S> {
         let Some(id) = peer.slots.named(summary.channel) else { return Ok(()) };
         let Some(channel) = self.library.sound(&id) else { return Ok(()) };
         let size = channel.log.size();
-        let is_comparable = (1..=size).contains(&log.size);
-        let root = if is_comparable { Some(self.library.root(&id, log.size)?) } else { None };
-        let forked = root.is_some_and(|root| peer.slots.salted(&root) != log.root);
         peer.acknowledge(summary.serial);
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(()) };
         if matched.summary_heard.is_some_and(|heard| summary.serial <= heard) {
             return Ok(());
         }
         matched.summary_heard = Some(summary.serial);
-        matched.forked = forked;
+        matched.history = History::Unknown;
         let theirs = Some(Remote { size: log.size, root: log.root, blobs: log.blobs });
         if matched.theirs != theirs {
             matched.theirs = theirs;
@@ -79,7 +76,7 @@ impl<S: Store> Sync<S> {
             }
             let theirs = matched.theirs.map_or(0, |theirs| theirs.size);
             let answers = matched.unanswered < limits::UNANSWERED;
-            if peer.trusted && answers && !matched.forked && theirs > first {
+            if peer.trusted && answers && theirs > first {
                 let candidate = (matched.unanswered, u64::MAX - theirs, *link);
                 best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
@@ -128,7 +125,7 @@ impl<S: Store> Sync<S> {
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(()) };
         let Some(channel) = self.library.sound(&id) else { return Ok(()) };
         let end = run.first.saturating_add(run.items.len() as u64);
-        if run.log != LOG || self.health.is_full(now) || !peer.trusted || matched.forked {
+        if run.log != LOG || self.health.is_full(now) || !peer.trusted {
             return Ok(());
         }
         if let Some(stream) = &mut matched.incoming {
@@ -176,8 +173,9 @@ impl<S: Store> Sync<S> {
         let Some(matched) = peer.matched.get_mut(id) else { return };
         let theirs = matched.theirs.get_or_insert(Remote { size: 0, root: [0; 8], blobs: 0 });
         if theirs.size < end {
-            // Whoever sends items has them. Their root is told by their next summary.
+            // Whoever sends items has them, and all before them. Their next summary says so too.
             theirs.size = end;
+            matched.history = History::Same;
         }
         let theirs = theirs.size;
         matched.unanswered = 0;

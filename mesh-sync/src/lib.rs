@@ -13,6 +13,7 @@
 //! | how large content is cut and verified | `blob` |
 //! | what is here, and how it gets in and out | `library`, [`store`] |
 //! | what is known of a neighbour | `peer` |
+//! | what a neighbour says, and who is blamed | `receive` |
 //! | how items flow in | `follow` |
 //! | how items and groups flow out | `serve` |
 //! | which groups are asked of whom | `fetch` |
@@ -36,6 +37,7 @@ mod health;
 mod library;
 mod merkle;
 mod peer;
+mod receive;
 mod serve;
 mod status;
 pub mod store;

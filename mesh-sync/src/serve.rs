@@ -12,9 +12,10 @@ use mesh_wire::{ChannelId, Hash, LinkId, Time, limits};
 
 use crate::blob::{BlobId, PAGE};
 use crate::channel::{Channel, LOG, run_bytes};
-use crate::library::Group;
+use crate::library::{Group, Library};
 use crate::peer::served::{Answer, Order, Part};
-use crate::peer::{ITEM_ROOM, Matched, Outgoing, Told};
+use crate::peer::slots::Slots;
+use crate::peer::{History, ITEM_ROOM, Matched, Outgoing, Told};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -150,10 +151,14 @@ impl<S: Store> Sync<S> {
             let Some(id) = peer.streams.pop_front() else { break };
             let size = self.library.sound(&id).map_or(0, |channel| channel.log.size());
             let Some(matched) = peer.matched.get_mut(&id) else { continue };
-            let Some(stream) = &mut matched.outgoing else { continue };
-            if matched.forked || stream.next >= size || stream.sent >= stream.granted {
+            let Some(stream) = matched.outgoing else { continue };
+            if stream.next >= size || stream.sent >= stream.granted {
                 continue;
             }
+            if has_other_history(&self.library, &peer.slots, (&id, matched))? {
+                continue;
+            }
+            let Some(stream) = &mut matched.outgoing else { continue };
             let space = room.saturating_sub(self.library.run_overhead(&id));
             let Some(mut run) = self.library.run(&id, stream.next..size, space)? else {
                 // Too little room this time, or an item that has rotted.
@@ -187,10 +192,13 @@ impl<S: Store> Sync<S> {
         };
         let Some((id, items)) = peer.tell.iter().find_map(pushable) else { return Ok(None) };
         let space = room.saturating_sub(self.library.run_overhead(&id)).min(limits::PUSH_BYTES);
-        let run = self.library.run(&id, items.clone(), space)?;
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(None) };
         // What is not sent whole is told.
         matched.sent = items.end;
+        if has_other_history(&self.library, &peer.slots, (&id, matched))? {
+            return Ok(None);
+        }
+        let run = self.library.run(&id, items.clone(), space)?;
         let count = run.as_ref().map_or(0, |run| run.items.len() as u64);
         let Some(mut run) = run.filter(|_| items.start + count == items.end) else {
             return Ok(None);
@@ -291,6 +299,23 @@ impl<S: Store> Sync<S> {
     }
 }
 
+/// Whether a neighbour's items are not the beginning of ours. Looked at once per summary, and only
+/// when items would be sent: it costs more than a summary does.
+// spec: SYNC-11
+fn has_other_history<S: Store>(
+    library: &Library<S>,
+    slots: &Slots,
+    (id, matched): (&ChannelId, &mut Matched),
+) -> Result<bool, StoreError> {
+    let size = library.sound(id).map_or(0, |channel| channel.log.size());
+    let theirs = matched.theirs.filter(|theirs| (1..=size).contains(&theirs.size));
+    if let (Some(theirs), History::Unknown) = (theirs, matched.history) {
+        let same = slots.salted(&library.root(id, theirs.size)?) == theirs.root;
+        matched.history = if same { History::Same } else { History::Other };
+    }
+    Ok(matched.history == History::Other)
+}
+
 impl Matched {
     /// The serial of items that were pushed: no acknowledgement bears it.
     pub(crate) const PUSH: u32 = 0;
@@ -326,7 +351,7 @@ fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
         .outgoing
         .is_some_and(|stream| stream.sent < stream.granted && stream.next < newest.size);
     let is_small = (1..=PUSH_ITEMS).contains(&(lacking.end.saturating_sub(lacking.start)));
-    if is_small && !is_streaming && !matched.forked && matched.sent <= lacking.start {
+    if is_small && !is_streaming && matched.sent <= lacking.start {
         return Standing::Push(lacking);
     }
     Standing::Tell

@@ -108,8 +108,8 @@ impl Fetch {
         let last = self.pages.iter().rev().find(others).map(|page| page.id);
         if let Some(last) = last.filter(|_| self.pages.len() >= limits::OPEN_PAGES) {
             self.close(&last, peers);
-            self.news();
         }
+        self.news();
     }
 
     /// Opens pages until there are as many as there may be, or no more to open.
@@ -146,6 +146,9 @@ impl Fetch {
         library: &Library<S>,
         peers: &Peers,
     ) -> Result<Option<PageId>, StoreError> {
+        if !self.walk.is_under_way() {
+            return Ok(None);
+        }
         for blob in &self.preferred {
             let reachable = library.channels_naming(blob)?.iter().any(|c| is_reachable(peers, c));
             let page = walk::closed_page(library, &self.pages, blob, 0)?;
@@ -233,6 +236,7 @@ impl Fetch {
         let Some(peer) = peers.get_mut(&link) else { return Ok(()) };
         let Some(asked) = peer.asked.get_mut(&message.handle) else {
             peer.acknowledge(message.serial);
+            peer.drop_again(message.handle);
             return Ok(());
         };
         if !have.minus(&Bitmap::first(asked.page.groups())).is_empty() {
@@ -248,6 +252,9 @@ impl Fetch {
         asked.said.answered();
         let id = asked.page;
         peer.hungry = true;
+        if changed {
+            peer.pace.unanswered = 0;
+        }
         peer.acknowledge(message.serial);
         let Some(page) = self.page_mut(&id).filter(|_| changed) else { return Ok(()) };
         page.since = now;
@@ -308,6 +315,7 @@ impl Fetch {
         peers.values_mut().for_each(|peer| peer.served.changed(&id, &here));
         if here.count() == id.groups() {
             self.close(&id, peers);
+            self.news();
         }
         if library.groups_here(&id.blob)? == Some(id.blob.groups()) {
             self.preferred.retain(|blob| *blob != id.blob);

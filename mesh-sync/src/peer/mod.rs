@@ -75,10 +75,22 @@ pub(crate) struct Matched {
     pub(crate) outgoing: Option<Outgoing>,
     /// Items below this were sent to them.
     pub(crate) sent: u64,
-    /// Their history is another than ours.
-    pub(crate) forked: bool,
+    /// Whether their items are the beginning of ours.
+    pub(crate) history: History,
     /// Requests in a row without an answer.
     pub(crate) unanswered: u32,
+}
+
+/// How a peer's items compare with ours. Looked at when items are about to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum History {
+    /// Not compared since the last summary.
+    #[default]
+    Unknown,
+    /// They are the same as far as they go.
+    Same,
+    /// They are others.
+    Other,
 }
 
 /// What a peer has of a channel.
@@ -251,10 +263,11 @@ impl Peer {
         }
     }
 
-    /// Brings the shared channels in line with both lists.
-    pub(crate) fn rematch(&mut self) {
+    /// Brings the shared channels in line with both lists, and tells which are gone.
+    pub(crate) fn rematch(&mut self) -> Vec<ChannelId> {
         let both = self.slots.both();
-        self.matched.retain(|channel, _| both.contains(channel));
+        let gone = self.matched.extract_if(.., |channel, _| !both.contains(channel));
+        let gone = gone.map(|(channel, _)| channel).collect();
         self.tell.retain(|channel| both.contains(channel));
         self.wants.retain(|channel| both.contains(channel));
         self.streams.retain(|channel| both.contains(channel));
@@ -264,6 +277,14 @@ impl Peer {
             }
             self.matched.insert(channel, Matched::default());
             self.tell.insert(channel);
+        }
+        gone
+    }
+
+    /// The other end still speaks of a page that was dropped: a late question has revived it.
+    pub(crate) fn drop_again(&mut self, handle: u32) {
+        if handle < self.next_handle && self.drops.len() < limits::ASKED_PAGES {
+            self.drops.entry(handle).or_insert_with(Said::owed);
         }
     }
 

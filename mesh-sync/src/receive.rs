@@ -1,0 +1,166 @@
+//! What a neighbour says is handed to the room it concerns. Decoded whole, checked, then applied: a
+//! message that is refused leaves everything as it was.
+
+use alloc::vec::Vec;
+
+use mesh_wire::message::SyncMessage;
+use mesh_wire::message::sync::{Cvs, GroupData, PageAsk, PageHave, Share};
+use mesh_wire::{Fault, LinkId, Time, limits};
+
+use crate::blob::{Bitmap, BlobId, PageId};
+use crate::event::Event;
+use crate::fetch::Landed;
+use crate::library::Trouble;
+use crate::store::{Store, StoreError};
+use crate::sync::Sync;
+
+impl<S: Store> Sync<S> {
+    /// Takes a message, or blames who sent it.
+    pub(crate) fn receive(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        message: SyncMessage,
+    ) -> Result<(), StoreError> {
+        if self.health.closed().is_some() || !self.peers.contains_key(&link) {
+            return Ok(());
+        }
+        match self.take(now, link, message) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Store(error)) => Err(error),
+            Err(Trouble::Fault(fault)) => {
+                self.blame(now, link, fault);
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing of a message that breaks the rules is taken; who forges is asked for nothing more.
+    // spec: SYNC-24
+    fn blame(&mut self, now: Time, link: LinkId, fault: Fault) {
+        self.events.tell(Event::PeerFault { link, fault });
+        let Fault::Forged(_) = fault else { return };
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.trusted = false;
+        peer.forget_requests();
+        self.fetch.lost(link, &mut self.peers);
+        self.fetch.news();
+        self.seek_all(now);
+    }
+
+    fn take(&mut self, now: Time, link: LinkId, message: SyncMessage) -> Result<(), Trouble> {
+        match message {
+            SyncMessage::Share(share) => self.take_share(now, link, &share),
+            SyncMessage::Heard(heard) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    heard.serials.iter().for_each(|serial| peer.was_heard(serial));
+                }
+            }
+            SyncMessage::Summary(summary) => self.take_summary(now, link, &summary)?,
+            SyncMessage::Want(want) => self.take_want(link, &want),
+            SyncMessage::Items(items) => self.take_items(now, link, &items)?,
+            SyncMessage::PageAsk(ask) => self.take_ask(link, &ask)?,
+            SyncMessage::PageHave(have) => self.take_have(now, link, &have)?,
+            SyncMessage::GroupsWant(want) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.served.want_groups(want.handle, want.groups.iter());
+                }
+            }
+            SyncMessage::CvsWant(want) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.served.want_cvs(want.handle, want.level);
+                }
+            }
+            SyncMessage::Cvs(cvs) => self.take_cvs(link, &cvs)?,
+            SyncMessage::GroupData(data) => self.take_group(now, link, &data)?,
+            SyncMessage::PageDrop(page) => {
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.acknowledge(page.serial);
+                    peer.served.drop(page.handle);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // spec: SYNC-9
+    fn take_share(&mut self, now: Time, link: LinkId, share: &Share) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.acknowledge(share.serial);
+        if peer.share_heard.is_some_and(|heard| share.serial <= heard) {
+            return;
+        }
+        peer.share_heard = Some(share.serial);
+        peer.slots.take(share.tokens.iter().collect());
+        let gone = peer.rematch();
+        peer.hungry = true;
+        self.fetch.news();
+        gone.iter().for_each(|channel| self.seek(now, channel));
+    }
+
+    // spec: SYNC-16
+    fn take_ask(&mut self, link: LinkId, ask: &PageAsk) -> Result<(), Fault> {
+        let page = PageId { blob: BlobId { hash: ask.hash, size: ask.size }, index: ask.page };
+        let is_blob = (limits::INLINE_BYTES as u64 + 1..=limits::BLOB_BYTES).contains(&ask.size);
+        if !is_blob || page.index >= page.blob.pages() {
+            return Err(Fault::Protocol("a page of no blob"));
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        peer.served.ask(ask.handle, page, peer.slots.named(ask.channel))
+    }
+
+    // spec: SYNC-17
+    fn take_have(&mut self, now: Time, link: LinkId, have: &PageHave) -> Result<(), Fault> {
+        let groups = Bitmap::from_bytes(have.groups.bytes())
+            .ok_or(Fault::Protocol("a bitmap with zeros at its end"))?;
+        self.fetch.have(now, link, &mut self.peers, (have, groups))
+    }
+
+    fn take_cvs(&mut self, link: LinkId, cvs: &Cvs) -> Result<(), Trouble> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        let Some(page) = peer.asked.get(&cvs.handle).map(|asked| asked.page) else {
+            return Ok(());
+        };
+        let values: Vec<_> = cvs.cvs.iter().collect();
+        peer.pace.unanswered = 0;
+        self.fetch.take_cvs(&mut self.library, &page, u32::from(cvs.level), values)?;
+        self.peers.values_mut().for_each(|peer| peer.hungry = true);
+        Ok(())
+    }
+
+    fn take_group(&mut self, now: Time, link: LinkId, data: &GroupData) -> Result<(), Trouble> {
+        let peer = self.peers.get(&link).filter(|_| !self.health.is_full(now));
+        let asked = peer.and_then(|peer| peer.asked.get(&data.handle));
+        let Some(page) = asked.map(|asked| asked.page) else { return Ok(()) };
+        let group = (page, data.group, data.bytes.bytes());
+        let landed =
+            self.fetch.take_group((now, link), &mut self.library, &mut self.peers, group)?;
+        match landed {
+            Landed::Nowhere => {}
+            Landed::Kept(blob) => self.events.tell(Event::BlobProgress { blob }),
+            Landed::Whole(blob) => self.is_whole(blob)?,
+        }
+        Ok(())
+    }
+
+    /// A blob is here whole: tells the owner and everybody around.
+    pub(crate) fn is_whole(&mut self, blob: BlobId) -> Result<(), StoreError> {
+        self.events.tell(Event::BlobHere { blob });
+        for channel in self.library.channels_naming(&blob)? {
+            self.peers.values_mut().for_each(|peer| peer.changed(&channel));
+        }
+        Ok(())
+    }
+
+    /// A group turned out to be rotten: it is missing now, and everybody who was told otherwise
+    /// hears of it.
+    pub(crate) fn rotted(&mut self, page: &PageId) -> Result<(), StoreError> {
+        let here = self.library.page(page)?;
+        self.peers.values_mut().for_each(|peer| peer.served.changed(page, &here));
+        for channel in self.library.channels_naming(&page.blob)? {
+            self.peers.values_mut().for_each(|peer| peer.changed(&channel));
+        }
+        self.fetch.rotted(page, here);
+        Ok(())
+    }
+}
