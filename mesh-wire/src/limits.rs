@@ -136,8 +136,9 @@ pub const REPEAT_TIME: Duration = Duration::from_secs(2);
 pub const REPEAT_TIME_STREAM: Duration = Duration::from_secs(30);
 /// Longest time between two repetitions.
 pub const REPEAT_MAX: Duration = Duration::from_secs(64);
-/// Requests that a neighbour leaves unanswered in a row before nothing more is asked of it.
-pub const UNANSWERED: u32 = 6;
+/// Requests that a neighbour leaves unanswered in a row before nothing more is asked of it: where
+/// every fifth message is lost, that happens by chance once in 10⁷.
+pub const UNANSWERED: u32 = 16;
 /// Time a page of which nobody around has anything keeps its place while others wait for one.
 pub const PAGE_TIME: Duration = Duration::from_secs(10);
 /// Time between two looks for what is overdue.

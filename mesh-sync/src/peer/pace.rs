@@ -98,7 +98,7 @@ mod tests {
             pace.answered(Time(5_000_000), Time(0));
         }
         assert!(pace.room() <= 8, "{}", pace.room());
-        (0..10).for_each(|_| pace.timed_out());
+        (0..limits::UNANSWERED).for_each(|_| pace.timed_out());
         assert_eq!(pace.room(), FEWEST);
         assert!(!pace.is_alive());
     }
