@@ -112,7 +112,10 @@ fn sync_examples() -> Vec<Example> {
             "the first page",
             PageAsk { handle: 3, channel: 1, hash: hash(1), size: 1 << 30, page: 0 },
         ),
-        sync("groups 0, 1 and 10", PageHave { serial: 6, handle: 3, groups: opaque(&[0b11, 0b100]) }),
+        sync(
+            "groups 0, 1 and 10",
+            PageHave { serial: 6, handle: 3, groups: opaque(&[0b11, 0b100]) },
+        ),
         sync("three groups", GroupsWant { handle: 3, groups: List::new(&[0, 1, 1023]) }),
         sync("the pages around it", CvsWant { handle: 3, level: 1 }),
         sync("two values", Cvs { handle: 3, level: 0, cvs: List::new(&[hash(7), hash(8)]) }),
