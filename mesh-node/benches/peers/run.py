@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MESH = os.environ.get('MESH', os.path.join(HERE, '../../../target/release/mesh'))
 PEERS = os.environ.get('PEERS', '/tmp/peer/peer-bench/target2/release')
 BIG = int(os.environ.get('BIG_MB', 1024)) << 20
+WARM = int(os.environ.get('WARM_MB', 4096)) << 20
 FILES, FILE_BYTES = int(os.environ.get('FILES', 10_000)), 8192
 
 
@@ -198,9 +199,20 @@ def is_same(source, out):
     return False
 
 
+def warm(folder):
+    """Touches the memory that the run will write to: on a virtual machine that gives freed memory
+    back to its host, the first touch costs more than everything measured here."""
+    path = os.path.join(folder, 'warm')
+    with open(path, 'wb') as file:
+        for _ in range(WARM >> 24):
+            file.write(bytes(1 << 24))
+    os.unlink(path)
+
+
 def measure(kind, peer, source, total):
     with tempfile.TemporaryDirectory(dir='/dev/shm', prefix='mesh-bench-') as work:
         run = Run(source, work)
+        warm(work)
         wire = loopback_bytes()
         try:
             result = globals()['peer_' + peer.replace('-', '_')](run)
