@@ -8,8 +8,9 @@ use mesh_wire::message::sync::ItemKind;
 use mesh_wire::{ChannelId, Label, Now, limits};
 use thiserror::Error;
 
-use crate::blob::{BlobId, Outboard};
+use crate::blob::{BlobId, Outboard, PAGE, PageId};
 use crate::channel::ChannelName;
+use crate::library::Group;
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -148,6 +149,20 @@ impl<S: Store> Sync<S> {
             // An error has become an event.
             let _ = self.settle(now, Ok(()));
         }
+    }
+
+    /// Reads a group of a blob again that the owner found to be wrong. If it has rotted, it is
+    /// missing from now on, and fetched.
+    // spec: SYNC-20
+    pub fn recheck(&mut self, now: Now, blob: BlobId, group: u64) -> Result<(), Refused> {
+        self.is_open()?;
+        let page = PageId { blob, index: group / PAGE };
+        let checked = match self.library.group(&page, (group % PAGE) as u16) {
+            Ok(Group::Rotten) => self.rotted(&page),
+            Ok(Group::Sound(_) | Group::Missing) => Ok(()),
+            Err(error) => Err(error),
+        };
+        Ok(self.settle(now, checked)?)
     }
 
     /// The store; whoever puts a blob's bytes in place does it here.

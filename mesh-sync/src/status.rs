@@ -111,37 +111,33 @@ impl<S: Store> Sync<S> {
     ) -> Result<Vec<ItemStatus>, Refused> {
         self.is_open()?;
         let size = self.size(channel)?;
-        let mut items = Vec::new();
-        for seq in range.start..range.end.min(size) {
-            let header = self.header(channel, seq)?;
-            let state = match BlobId::of(&header) {
-                None => ItemState::Here,
-                Some(blob) => match self.blob(&blob)? {
-                    whole if whole.is_complete() => ItemState::Here,
-                    BlobStatus { bytes_here: 0, .. } => ItemState::Known,
-                    part => ItemState::Partial(part.bytes_here),
-                },
-            };
-            items.push(ItemStatus { seq, header, state });
-        }
-        Ok(items)
+        let here = range.start..range.end.min(size);
+        here.map(|seq| Ok(self.read(channel, seq)?.0)).collect()
     }
 
-    /// The content of an item that travels inside it; `None` if it is a blob, or not here.
-    pub fn content(&self, channel: &ChannelId, seq: u64) -> Result<Option<Bytes>, Refused> {
+    /// One item, with its content if that travels inside it; `None` if the item is not here.
+    pub fn item(
+        &self,
+        channel: &ChannelId,
+        seq: u64,
+    ) -> Result<Option<(ItemStatus, Option<Bytes>)>, Refused> {
         self.is_open()?;
         if seq >= self.size(channel)? {
             return Ok(None);
         }
-        let header = self.header(channel, seq)?;
-        if BlobId::of(&header).is_some() {
-            return Ok(None);
+        let (status, body) = self.read(channel, seq)?;
+        if BlobId::of(&status.header).is_some() {
+            return Ok(Some((status, None)));
         }
-        let body = self.library.item(channel, seq)?.map(|item| item.body.into_bytes());
-        match body.filter(|body| item::holds(&header, body)) {
-            Some(body) => Ok(Some(body)),
-            None => Err(damaged().into()),
+        if !item::holds(&status.header, &body) {
+            return Err(damaged().into());
         }
+        Ok(Some((status, Some(body))))
+    }
+
+    /// The content of an item that travels inside it; `None` if it is a blob, or not here.
+    pub fn content(&self, channel: &ChannelId, seq: u64) -> Result<Option<Bytes>, Refused> {
+        Ok(self.item(channel, seq)?.and_then(|(_, body)| body))
     }
 
     /// How much of a blob is here.
@@ -186,9 +182,19 @@ impl<S: Store> Sync<S> {
         if known.damaged { Err(Refused::Damaged) } else { Ok(known.log.size()) }
     }
 
-    fn header(&self, channel: &ChannelId, seq: u64) -> Result<ItemHeader, StoreError> {
+    /// An item as it is stored; its body is not verified.
+    fn read(&self, channel: &ChannelId, seq: u64) -> Result<(ItemStatus, Bytes), Refused> {
         let item = self.library.item(channel, seq)?.ok_or_else(damaged)?;
-        ItemHeader::from_bytes(item.header.into_bytes()).map_err(|_| damaged())
+        let header = ItemHeader::from_bytes(item.header.into_bytes()).map_err(|_| damaged())?;
+        let state = match BlobId::of(&header) {
+            None => ItemState::Here,
+            Some(blob) => match self.blob(&blob)? {
+                whole if whole.is_complete() => ItemState::Here,
+                BlobStatus { bytes_here: 0, .. } => ItemState::Known,
+                part => ItemState::Partial(part.bytes_here),
+            },
+        };
+        Ok((ItemStatus { seq, header, state }, item.body.into_bytes()))
     }
 }
 

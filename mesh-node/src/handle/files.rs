@@ -280,11 +280,9 @@ fn ready(
     seq: u64,
     now: mesh_wire::Now,
 ) -> Result<Option<Ready>, Error> {
-    let items = node.sync().items(&channel, seq..seq.saturating_add(1))?;
-    let Some(item) = items.into_iter().next() else { return Ok(None) };
+    let Some((item, body)) = node.sync().item(&channel, seq)? else { return Ok(None) };
     if item.state == ItemState::Here {
-        let body = node.sync().content(&channel, seq)?.unwrap_or_default();
-        return Ok(Some(Ready { header: item.header, body }));
+        return Ok(Some(Ready { header: item.header, body: body.unwrap_or_default() }));
     }
     if let Some(blob) = BlobId::of(&item.header) {
         node.sync_mut(now, |sync| sync.prefer(now, blob));
@@ -337,6 +335,11 @@ impl Ready {
             page.1.get((group % limits::PAGE_CVS as u64) as usize).copied()
         };
         let bytes = export::Bytes::Blob { file: &file, value: &mut value };
-        Ok(write(export::Content { hash, size, bytes })?)
+        let written = write(export::Content { hash, size, bytes });
+        if let Err(export::ExportError::Damaged { group, .. }) = &written {
+            let group = *group;
+            block_on(mesh.command(move |sync, now| sync.recheck(now, blob, group)))??;
+        }
+        Ok(written?)
     }
 }

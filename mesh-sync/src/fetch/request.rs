@@ -99,7 +99,11 @@ impl Fetch {
         let id = page.id;
         let has = |peer: &Peer| Some(peer.asked.get(peer.handles.get(&id)?)?.have);
         let neighbours: Vec<Bitmap> = peers.values().filter_map(has).collect();
-        let groups = pick::pick(page, candidates, &neighbours, self.seed, room);
+        // What several neighbours have is left to all of them, so that all send at once.
+        let has_some = |have: &&Bitmap| candidates.minus(have).count() < candidates.count();
+        let owners = neighbours.iter().filter(has_some).count();
+        let share = candidates.count().div_ceil(owners.max(1));
+        let groups = pick::pick(page, candidates, &neighbours, self.seed, room.min(share));
         let flights = groups.iter().map(|group| Flight { group: *group, link, asked: now });
         page.flights.extend(flights);
         peers.get_mut(&link)?.pace.in_flight += groups.len();

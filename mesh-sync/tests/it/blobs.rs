@@ -251,6 +251,27 @@ fn k_04_what_rots_is_fetched_again() {
     assert!(pump.faults(2).is_empty());
 }
 
+// spec: SYNC-20
+#[test]
+fn k_04_what_its_owner_finds_rotten_is_fetched_again() {
+    let (mut pump, channel) = nodes(2);
+    let bytes = content(&mut Rng::from_seed([8; 32]), 300_000);
+    let blob = put(&mut pump, 0, &channel, &bytes);
+    pump.connect(0, 1);
+    pump.settle();
+    let spoilt = [bytes[70_000] ^ 1];
+    let reader = &mut pump.nodes[1];
+    reader.store_mut().write_blob(&blob.hash, 70_000, &spoilt).unwrap();
+    for sound in [0, 2, 4, 5, u64::MAX] {
+        reader.recheck(pump.now, blob, sound).unwrap();
+        assert!(reader.blob(&blob).unwrap().is_complete(), "group {sound} has not rotted");
+    }
+    reader.recheck(pump.now, blob, 1).unwrap();
+    assert!(!reader.blob(&blob).unwrap().is_complete());
+    pump.settle();
+    assert_eq!(pump.nodes[1].store().blob_bytes(&blob.hash), Some(&bytes[..]));
+}
+
 /// Nodes of which the first has a channel that all follow.
 fn nodes(count: u8) -> (Pump, ChannelId) {
     let node = |seed| Sync::open(MemoryStore::default(), Rng::from_seed([seed; 32])).unwrap();
