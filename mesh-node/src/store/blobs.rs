@@ -29,6 +29,9 @@ pub struct Blobs(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     blobs: PathBuf,
+    /// Open for as long as the store is: an error of a flush is told to who was there before it.
+    #[cfg(target_os = "linux")]
+    folder: File,
     incoming: PathBuf,
     state: Mutex<State>,
 }
@@ -48,12 +51,14 @@ struct State {
 }
 
 impl Blobs {
-    pub(super) fn new(home: &Home) -> Self {
-        Self(Arc::new(Shared {
+    pub(super) fn new(home: &Home) -> Result<Self, StoreError> {
+        Ok(Self(Arc::new(Shared {
+            #[cfg(target_os = "linux")]
+            folder: File::open(home.blobs()).map_err(|error| disk_error("open blobs", &error))?,
             blobs: home.blobs(),
             incoming: home.incoming(),
             state: Mutex::default(),
-        }))
+        })))
     }
 
     /// Opens a blob's bytes for reading. The handle stays good when the blob is removed.
@@ -223,9 +228,8 @@ impl Shared {
         // whatever else is dirty on this file system.
         #[cfg(target_os = "linux")]
         if state.unsynced.len() > FEW {
-            File::open(&self.blobs)
-                .and_then(|folder| Ok(rustix::fs::syncfs(folder)?))
-                .map_err(|error| disk_error("flush blobs", &error))?;
+            rustix::fs::syncfs(&self.folder)
+                .map_err(|error| disk_error("flush blobs", &error.into()))?;
             state.unsynced.clear();
             state.new_entries.clear();
             return Ok(());

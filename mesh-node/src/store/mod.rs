@@ -32,7 +32,7 @@ impl DiskStore {
         let is_new = !path.exists();
         let store = Self {
             index: Index::open(Box::new(move |options| options.create(&path)))?,
-            blobs: Blobs::new(home),
+            blobs: Blobs::new(home)?,
         };
         if !is_new {
             store.blobs.sweep(|blob| store.is_known(blob))?;

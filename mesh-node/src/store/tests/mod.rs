@@ -135,7 +135,7 @@ fn more_blobs_than_open_files_are_all_written_and_flushed() {
         let blobs = home.blobs();
         all.flatten()
             .filter_map(|fd| fs::read_link(fd.path()).ok())
-            .filter(|to| to.starts_with(&blobs))
+            .filter(|to| to.starts_with(&blobs) && *to != blobs)
             .count()
     });
     assert!(open <= 64, "{open} files are open");
@@ -258,9 +258,14 @@ fn k_03_what_the_system_says_has_one_meaning() {
 fn the_index_speaks_of_no_bytes_that_were_not_flushed() {
     let (_temp, home) = home();
     let mut store = DiskStore::open(&home).unwrap();
-    // Enough that the first is no longer open, and cannot be opened again to be flushed.
     for number in 0..100 {
         store.write_blob(&blob(number), 0, b"x").unwrap();
+    }
+    store.commit().unwrap();
+    store.write_blob(&blob(0), 0, b"y").unwrap();
+    // So many are read since that the first is no longer open, nor can be opened to be flushed.
+    for number in 1..100 {
+        store.read_blob(&blob(number), 0, &mut [0]).unwrap();
     }
     store.put(Table::Groups, blob(0).as_bytes(), b"here").unwrap();
     fs::remove_file(home.blobs().join("00").join(blob(0).to_string())).unwrap();
