@@ -33,7 +33,7 @@ mod files;
 mod report;
 
 pub use feed::{App, Feed};
-pub use files::{Export, ExportTo};
+pub use files::{Export, ExportTo, Exported};
 
 /// A running node. Clones are the same node; it stops when the last one is gone, or at
 /// [`Mesh::stop`].

@@ -89,9 +89,12 @@ def children(pid):
 
 
 def mesh(run, *arguments):
-    process = run.spawn(MESH, *arguments)
-    run.finish(process)
-    return process.stdout.read()
+    with tempfile.TemporaryFile('w+') as out:
+        process = subprocess.Popen([MESH, *arguments], stdin=subprocess.DEVNULL, stdout=out)
+        run.processes.append(process)
+        run.finish(process)
+        out.seek(0)
+        return out.read()
 
 
 def node(run, name):

@@ -157,6 +157,8 @@ pub struct Got {
     pub path: PathBuf,
     /// Bytes of content, every one of them verified.
     pub size: u64,
+    /// Neighbours it came from, as far as the node remembers.
+    pub sources: Vec<api::Source>,
 }
 
 /// An item that was not, and why.

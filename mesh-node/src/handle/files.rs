@@ -11,6 +11,7 @@ use mesh_wire::{ChannelId, Hash, limits};
 
 use super::Mesh;
 use crate::api;
+use crate::driver::Media;
 use crate::error::Error;
 use crate::export::{self, Existing, ExportFolder};
 use crate::import::{self, ImportError, Walk};
@@ -28,10 +29,11 @@ pub enum ExportTo {
 /// Items published under one signature.
 const BATCH_ITEMS: usize = limits::RUN_ITEMS;
 
-/// Large files published under one signature: each is held open until then.
+/// Large files published under one signature: each is held open until then. Items exported
+/// together.
 const BATCH_FILES: usize = 128;
 
-/// Bytes of small files published under one signature.
+/// Bytes of small files published under one signature, or exported together.
 const BATCH_BYTES: usize = 4 << 20;
 
 impl Mesh {
@@ -229,7 +231,7 @@ pub struct Export {
     mesh: Mesh,
     channel: ChannelId,
     blobs: Blobs,
-    /// Gone for good if an item was given up while it was written.
+    /// Gone for good if items were given up while they were written.
     place: Option<Place>,
 }
 
@@ -238,80 +240,119 @@ enum Place {
     Folder(ExportFolder),
 }
 
+/// An item that was asked for and is here: it was written, or why not.
+#[derive(Debug)]
+pub struct Exported {
+    /// Its number in the channel.
+    pub seq: u64,
+    /// Bytes of content.
+    pub size: u64,
+    /// Whom it came from, as far as this node remembers.
+    pub sources: Vec<api::Source>,
+    /// Where it is now.
+    pub path: Result<PathBuf, Error>,
+}
+
 impl Export {
     /// Waits until the item is here, then writes it; every byte is verified before it is written.
-    /// Returns the path written. `progress` is told how many bytes were written.
+    /// `progress` is told how many bytes were written.
     pub async fn item(
         &mut self,
         seq: u64,
-        progress: impl FnMut(u64) + Send + 'static,
-    ) -> Result<PathBuf, Error> {
-        let ready = self.wait(seq).await?;
-        let place = self.place.take().ok_or_else(Error::stopped)?;
-        let (mesh, blobs) = (self.mesh.clone(), self.blobs.clone());
-        let write = move || ready.write((&mesh, &blobs), place, progress);
-        let (place, written) = blocking::unblock(write).await;
-        self.place = Some(place);
-        written
-    }
-
-    async fn wait(&self, seq: u64) -> Result<Ready, Error> {
+        progress: impl FnMut(api::Progress) + Clone + Send + 'static,
+    ) -> Result<Exported, Error> {
         loop {
-            let (changed, channel) = (self.mesh.changed(), self.channel);
-            let ready = self.mesh.ask(move |node, _, now| ready(node, channel, seq, now));
-            if let Some(ready) = ready.await?? {
-                return Ok(ready);
+            let changed = self.mesh.changed();
+            if let Some(exported) = self.ready(vec![seq], progress.clone()).await?.pop() {
+                return Ok(exported);
             }
             changed.await;
         }
+    }
+
+    /// Writes the first of `items` that are here, a few or one large one at a time; every byte is
+    /// verified before it is written. What is not here comes before other content from now on.
+    pub async fn ready(
+        &mut self,
+        items: Vec<u64>,
+        mut progress: impl FnMut(api::Progress) + Send + 'static,
+    ) -> Result<Vec<Exported>, Error> {
+        let channel = self.channel;
+        let ready =
+            self.mesh.ask(move |node, media, now| ready(node, media, (channel, items, now)));
+        let ready = ready.await??;
+        if ready.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut place = self.place.take().ok_or_else(Error::stopped)?;
+        let (mesh, blobs) = (self.mesh.clone(), self.blobs.clone());
+        let write = move || {
+            let write = |item: Ready| item.write((&mesh, &blobs), &mut place, &mut progress);
+            let exported = ready.into_iter().map(write).collect();
+            (place, exported)
+        };
+        let (place, exported) = blocking::unblock(write).await;
+        self.place = Some(place);
+        Ok(exported)
     }
 }
 
 /// An item that is here.
 struct Ready {
+    seq: u64,
     header: mesh_wire::message::sync::ItemHeader,
     body: bytes::Bytes,
+    sources: Vec<api::Source>,
 }
 
-/// The item, if it is here; else it comes first from now on.
+/// The first of the items that are here; the others come first from now on.
 fn ready(
     node: &mut super::DiskNode,
-    channel: ChannelId,
-    seq: u64,
-    now: mesh_wire::Now,
-) -> Result<Option<Ready>, Error> {
-    let Some((item, body)) = node.sync().item(&channel, seq)? else { return Ok(None) };
-    if item.state == ItemState::Here {
-        return Ok(Some(Ready { header: item.header, body: body.unwrap_or_default() }));
+    media: &Media<'_>,
+    (channel, items, now): (ChannelId, Vec<u64>, mesh_wire::Now),
+) -> Result<Vec<Ready>, Error> {
+    let (mut ready, mut size) = (Vec::new(), 0);
+    for seq in items.into_iter().take(BATCH_FILES) {
+        let sync = node.sync();
+        let Some((item, body)) = sync.item(&channel, seq)? else { continue };
+        let blob = BlobId::of(&item.header);
+        if item.state == ItemState::Here {
+            let sources = blob.map(|blob| super::report::sources(sync, &blob, media));
+            size += item.header.size;
+            let (body, sources) = (body.unwrap_or_default(), sources.unwrap_or_default());
+            ready.push(Ready { seq, header: item.header, body, sources });
+        } else if let Some(blob) = blob {
+            node.sync_mut(now, |sync| sync.prefer(now, blob));
+        }
+        if size >= BATCH_BYTES as u64 {
+            break;
+        }
     }
-    if let Some(blob) = BlobId::of(&item.header) {
-        node.sync_mut(now, |sync| sync.prefer(now, blob));
-    }
-    Ok(None)
+    Ok(ready)
 }
 
 impl Ready {
     /// Blocks on the disk: for a worker thread.
     fn write(
-        &self,
+        self,
         (mesh, blobs): (&Mesh, &Blobs),
-        mut place: Place,
-        mut progress: impl FnMut(u64),
-    ) -> (Place, Result<PathBuf, Error>) {
-        let mut written = 0;
+        place: &mut Place,
+        progress: &mut impl FnMut(api::Progress),
+    ) -> Exported {
+        let (seq, size, mut have) = (self.seq, self.header.size, 0);
         let mut progress = |bytes| {
-            written += bytes;
-            progress(written);
+            have += bytes;
+            progress(api::Progress { have, size, sources: Vec::new() });
         };
         let name = self.header.name.as_str();
-        let result = self.with_content((mesh, blobs), |content| match &mut place {
+        let path = self.with_content((mesh, blobs), |content| match place {
             Place::File(path, existing) => {
                 export::export_file(path, *existing, content, &mut progress)?;
                 Ok(path.clone())
             }
             Place::Folder(folder) => folder.export(name, content, &mut progress),
         });
-        (place, result)
+        Exported { seq, size, sources: self.sources, path }
     }
 
     fn with_content<R>(

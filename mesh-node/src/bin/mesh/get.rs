@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::api::{Progress, Source};
-use mesh_node::control::{Answer, Answers, Destination, Missed, Request, Wanted, ask};
+use mesh_node::control::{Answer, Answers, Destination, Got, Missed, Request, Wanted, ask};
 use mesh_node::{Error, ErrorKind};
 use serde::Serialize;
 
@@ -88,7 +88,7 @@ impl<'a> Watch<'a> {
         } else {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let last = nothing();
+        let last = Progress { have: 0, size: 0, sources: Vec::new() };
         Self { context, bar, start: Instant::now(), last, written: (0, 0), missed: Vec::new() }
     }
 
@@ -99,8 +99,7 @@ impl<'a> Watch<'a> {
                 self.show(progress);
             } else if let Answer::Got(got) = answer {
                 self.written = (self.written.0 + 1, self.written.1 + got.size);
-                let (seq, path, size) = (got.seq, got.path, got.size);
-                let sources = std::mem::replace(&mut self.last, nothing()).sources;
+                let Got { seq, path, size, sources } = got;
                 let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let written = Written { seq, path, size, ms, sources };
                 self.bar.suspend(|| self.context.format.value(&written, row))?;
@@ -120,10 +119,7 @@ impl<'a> Watch<'a> {
             (_, 0) => "waiting for somebody near who has it".into(),
             (_, sources) => format!("from {}", words::count(sources as u64, "neighbour")),
         });
-        // What is written has come from somewhere: that stays to be told.
-        if !progress.sources.is_empty() || self.last.sources.is_empty() {
-            self.last = progress;
-        }
+        self.last = progress;
     }
 
     /// Says how far it came, if time was what ran out.
@@ -192,10 +188,6 @@ fn row(written: &Written) -> String {
     let from = if from.is_empty() { String::new() } else { format!(": {}", from.join(", ")) };
     let path = words::line(&written.path.to_string_lossy());
     format!("{path}  {} in {}{from}", words::bytes(written.size), words::time(time))
-}
-
-fn nothing() -> Progress {
-    Progress { have: 0, size: 0, sources: Vec::new() }
 }
 
 fn style() -> ProgressStyle {

@@ -1,5 +1,6 @@
 //! What each request makes the node do.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use async_channel::Sender;
@@ -9,14 +10,15 @@ use mesh_wire::limits::LOG_ITEMS;
 
 use super::{Client, PAUSE};
 use crate::ChannelLink;
-use crate::api::Progress;
 use crate::control::{Answer, Destination, Got, Missed, Request, Wanted};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
-use crate::handle::{Export, ExportTo, Mesh, WeakMesh};
+use crate::handle::{ExportTo, Exported, Mesh, WeakMesh};
 
 /// Items read at one time.
 const PAGE: u64 = 256;
+/// Items waited for at one time: those that are here do not wait for those before them.
+const SOME: usize = 256;
 
 impl Request {
     /// Whether it ends when the client goes away, instead of a moment later.
@@ -170,33 +172,64 @@ async fn get(
     (to, existing): (ExportTo, Existing),
     client: &mut Client<'_>,
 ) -> Result<(), Error> {
-    let names = match wanted {
-        Wanted::These(names) => names,
+    let mut wanted = match wanted {
+        Wanted::These(names) => find_all((node, channel), names, client).await?,
         Wanted::All => files(node, channel).await?,
     };
-    if names.len() > 1 && matches!(to, ExportTo::File(_)) {
+    if wanted.len() > 1 && matches!(to, ExportTo::File(_)) {
         let why = "several items need a directory to go to";
         return Err(Error::new(ErrorKind::Usage, why));
     }
     let mut export = node.export(channel, to, existing).await?;
-    for name in names {
-        let got = match find(node, channel, &name).await {
-            Ok(seq) => get_one((node, channel, seq), &mut export, client).await,
-            Err(error) => Err(error),
-        };
-        client
-            .say(&match got {
-                Ok(got) => Answer::Got(got),
-                Err(error) => Answer::Missed(Missed { item: name, error }),
-            })
-            .await?;
+    while let Some(&first) = wanted.front() {
+        let changed = node.changed();
+        let some: Vec<u64> = wanted.iter().copied().take(SOME).collect();
+        let (tell, progress) = async_channel::bounded(1);
+        let on_write = move |progress| latest(&tell, Answer::Progress(progress));
+        let exported = client.tell(progress, export.ready(some, on_write)).await?;
+        if exported.is_empty() {
+            match refuse_what_never_comes(node, channel, first).await {
+                Ok(()) => {
+                    let progress = node.progress(channel, first).await?;
+                    client.say(&Answer::Progress(progress)).await?;
+                    changed.await;
+                    Timer::after(PAUSE).await;
+                }
+                Err(error) => {
+                    wanted.pop_front();
+                    let item = first.to_string();
+                    client.say(&Answer::Missed(Missed { item, error })).await?;
+                }
+            }
+        }
+        take(&mut wanted, &exported);
+        for item in exported {
+            let Exported { seq, size, sources, path } = item;
+            client
+                .say(&match path {
+                    Ok(path) => Answer::Got(Got { seq, path, size, sources }),
+                    Err(error) => Answer::Missed(Missed { item: seq.to_string(), error }),
+                })
+                .await?;
+        }
     }
     Ok(())
 }
 
+/// Takes what was exported, one for one, from the first of the wanted.
+fn take(wanted: &mut VecDeque<u64>, exported: &[Exported]) {
+    let mut left = exported.iter().peekable();
+    let some = wanted.len().min(SOME);
+    let kept: Vec<u64> = wanted
+        .drain(..some)
+        .filter(|&seq| left.next_if(|item| item.seq == seq).is_none())
+        .collect();
+    kept.into_iter().rev().for_each(|seq| wanted.push_front(seq));
+}
+
 /// The numbers of all files, those that are here first: nothing waits for what may never come.
-async fn files(node: &Mesh, channel: ChannelId) -> Result<Vec<String>, Error> {
-    let (mut here, mut away) = (Vec::new(), Vec::new());
+async fn files(node: &Mesh, channel: ChannelId) -> Result<VecDeque<u64>, Error> {
+    let (mut here, mut away) = (VecDeque::new(), VecDeque::new());
     let mut next = FIRST;
     loop {
         let page = node.items(channel, next..next + PAGE).await?;
@@ -204,11 +237,27 @@ async fn files(node: &Mesh, channel: ChannelId) -> Result<Vec<String>, Error> {
         next = last.seq + 1;
         for item in page.into_iter().filter(|item| item.kind == "file") {
             let list = if item.state == "here" { &mut here } else { &mut away };
-            list.push(item.seq.to_string());
+            list.push_back(item.seq);
         }
     }
     here.append(&mut away);
     Ok(here)
+}
+
+/// The numbers of the items that are meant; the others are told to be missing.
+async fn find_all(
+    (node, channel): (&Mesh, ChannelId),
+    names: Vec<String>,
+    client: &mut Client<'_>,
+) -> Result<VecDeque<u64>, Error> {
+    let mut found = VecDeque::new();
+    for item in names {
+        match find(node, channel, &item).await {
+            Ok(seq) => found.push_back(seq),
+            Err(error) => client.say(&Answer::Missed(Missed { item, error })).await?,
+        }
+    }
+    Ok(found)
 }
 
 /// The number of the item that is meant: by its number, or by the hash of its content.
@@ -228,33 +277,6 @@ async fn find(node: &Mesh, channel: ChannelId, item: &str) -> Result<u64, Error>
     }
     let why = format!("the channel has no item {item:?}: see `mesh feed` for their numbers");
     Err(Error::new(ErrorKind::NotFound, why))
-}
-
-/// Waits for an item, however long, then writes it.
-async fn get_one(
-    (node, channel, seq): (&Mesh, ChannelId, u64),
-    export: &mut Export,
-    client: &mut Client<'_>,
-) -> Result<Got, Error> {
-    let size = loop {
-        let changed = node.changed();
-        let page = node.items(channel, seq..seq.saturating_add(1)).await?;
-        match page.first() {
-            Some(item) if item.state == "here" => break item.size,
-            Some(_) => {}
-            None => refuse_what_never_comes(node, channel, seq).await?,
-        }
-        client.say(&Answer::Progress(node.progress(channel, seq).await?)).await?;
-        changed.await;
-        Timer::after(PAUSE).await;
-    };
-    let (tell, progress) = async_channel::bounded(1);
-    let on_write = move |have| {
-        latest(&tell, Answer::Progress(Progress { have, size, sources: Vec::new() }));
-    };
-    let path = client.tell(progress, export.item(seq, on_write)).await?;
-    client.say(&Answer::Progress(node.progress(channel, seq).await?)).await?;
-    Ok(Got { seq, path, size })
 }
 
 /// What its author has not published cannot be waited for on the author's own node.
