@@ -105,6 +105,8 @@ pub struct ChannelStatus {
     pub blobs_known: u64,
     /// Bytes of content here.
     pub bytes: u64,
+    /// Whether a neighbour says that it has more, and was asked for it.
+    pub catching_up: bool,
 }
 
 /// Bytes on all links since the start.

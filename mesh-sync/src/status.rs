@@ -34,6 +34,8 @@ pub struct ChannelStatus {
     pub bytes: u64,
     /// Bytes of the content that is here whole.
     pub bytes_here: u64,
+    /// A neighbour says that it has more items, and was asked for them.
+    pub catching_up: bool,
     /// The store no longer has what was signed: the channel is set aside.
     pub damaged: bool,
 }
@@ -94,13 +96,13 @@ impl<S: Store> Sync<S> {
     /// Every channel; none while the store is closed.
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelStatus> {
-        self.library.channels.values().map(status).collect()
+        self.library.channels.values().map(|channel| self.status(channel)).collect()
     }
 
     /// One channel.
     #[must_use]
     pub fn channel(&self, id: &ChannelId) -> Option<ChannelStatus> {
-        self.library.channels.get(id).map(status)
+        self.library.channels.get(id).map(|channel| self.status(channel))
     }
 
     /// The items of `range` that are here, without their content.
@@ -177,6 +179,22 @@ impl<S: Store> Sync<S> {
         peer.map(|peer| peer.matched.keys().copied().collect()).unwrap_or_default()
     }
 
+    fn status(&self, channel: &Channel) -> ChannelStatus {
+        let mut matched = self.peers.values().filter_map(|peer| peer.matched.get(&channel.id));
+        ChannelStatus {
+            id: channel.id,
+            name: channel.genesis.as_ref().map(|known| known.name.clone()),
+            role: if channel.key.is_some() { Role::Owner } else { Role::Follower },
+            items: channel.log.size(),
+            blobs_known: channel.counts.blobs,
+            blobs_here: channel.counts.blobs_here,
+            bytes: channel.counts.bytes,
+            bytes_here: channel.counts.bytes_here,
+            catching_up: matched.any(|matched| matched.incoming.is_some()),
+            damaged: channel.damaged,
+        }
+    }
+
     fn size(&self, channel: &ChannelId) -> Result<u64, Refused> {
         let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
         if known.damaged { Err(Refused::Damaged) } else { Ok(known.log.size()) }
@@ -195,20 +213,6 @@ impl<S: Store> Sync<S> {
             },
         };
         Ok((ItemStatus { seq, header, state }, item.body.into_bytes()))
-    }
-}
-
-fn status(channel: &Channel) -> ChannelStatus {
-    ChannelStatus {
-        id: channel.id,
-        name: channel.genesis.as_ref().map(|known| known.name.clone()),
-        role: if channel.key.is_some() { Role::Owner } else { Role::Follower },
-        items: channel.log.size(),
-        blobs_known: channel.counts.blobs,
-        blobs_here: channel.counts.blobs_here,
-        bytes: channel.counts.bytes,
-        bytes_here: channel.counts.bytes_here,
-        damaged: channel.damaged,
     }
 }
 

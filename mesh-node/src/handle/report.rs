@@ -30,6 +30,7 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
         blobs_have: channel.blobs_here,
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,
+        catching_up: channel.catching_up,
     }
 }
 

@@ -2,8 +2,17 @@
 
 use crate::stage::{Stage, has_fields};
 
-const CHANNEL: [&str; 8] =
-    ["channel", "name", "role", "link", "items", "blobs_have", "blobs_known", "bytes"];
+const CHANNEL: [&str; 9] = [
+    "channel",
+    "name",
+    "role",
+    "link",
+    "items",
+    "blobs_have",
+    "blobs_known",
+    "bytes",
+    "catching_up",
+];
 
 #[test]
 fn a_node_is_ready_with_its_first_line() {

@@ -10,6 +10,7 @@ use mesh_wire::limits::LOG_ITEMS;
 
 use super::{Client, PAUSE};
 use crate::ChannelLink;
+use crate::api::Progress;
 use crate::control::{Answer, Destination, Got, Missed, Request, Wanted};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
@@ -172,17 +173,30 @@ async fn get(
     (to, existing): (ExportTo, Existing),
     client: &mut Client<'_>,
 ) -> Result<(), Error> {
-    let mut wanted = match wanted {
-        Wanted::These(names) => find_all((node, channel), names, client).await?,
-        Wanted::All => files(node, channel).await?,
+    let (mut wanted, mut next) = match wanted {
+        Wanted::These(names) => (find_all((node, channel), names, client).await?, None),
+        Wanted::All => (VecDeque::new(), Some(FIRST)),
     };
     if wanted.len() > 1 && matches!(to, ExportTo::File(_)) {
         let why = "several items need a directory to go to";
         return Err(Error::new(ErrorKind::Usage, why));
     }
     let mut export = node.export(channel, to, existing).await?;
-    while let Some(&first) = wanted.front() {
+    loop {
         let changed = node.changed();
+        if let Some(next) = &mut next
+            && wanted.is_empty()
+        {
+            let is_coming = is_coming(node, channel).await?;
+            wanted = files((node, channel), next).await?;
+            if wanted.is_empty() && is_coming {
+                let nothing = Progress { have: 0, size: 0, sources: Vec::new() };
+                client.say(&Answer::Progress(nothing)).await?;
+                changed.await;
+                continue;
+            }
+        }
+        let Some(&first) = wanted.front() else { return Ok(()) };
         let some: Vec<u64> = wanted.iter().copied().take(SOME).collect();
         let (tell, progress) = async_channel::bounded(1);
         let on_write = move |progress| latest(&tell, Answer::Progress(progress));
@@ -213,7 +227,12 @@ async fn get(
                 .await?;
         }
     }
-    Ok(())
+}
+
+/// Whether items are on their way here, or not one has come yet.
+async fn is_coming(node: &Mesh, channel: ChannelId) -> Result<bool, Error> {
+    let channel = node.channel(channel).await?;
+    Ok(channel.catching_up || channel.name.is_empty())
 }
 
 /// Takes what was exported, one for one, from the first of the wanted.
@@ -227,14 +246,17 @@ fn take(wanted: &mut VecDeque<u64>, exported: &[Exported]) {
     kept.into_iter().rev().for_each(|seq| wanted.push_front(seq));
 }
 
-/// The numbers of all files, those that are here first: nothing waits for what may never come.
-async fn files(node: &Mesh, channel: ChannelId) -> Result<VecDeque<u64>, Error> {
+/// The numbers of the files from `next` on, those that are here first: nothing waits for what may
+/// never come.
+async fn files(
+    (node, channel): (&Mesh, ChannelId),
+    next: &mut u64,
+) -> Result<VecDeque<u64>, Error> {
     let (mut here, mut away) = (VecDeque::new(), VecDeque::new());
-    let mut next = FIRST;
     loop {
-        let page = node.items(channel, next..next + PAGE).await?;
+        let page = node.items(channel, *next..*next + PAGE).await?;
         let Some(last) = page.last() else { break };
-        next = last.seq + 1;
+        *next = last.seq + 1;
         for item in page.into_iter().filter(|item| item.kind == "file") {
             let list = if item.state == "here" { &mut here } else { &mut away };
             list.push_back(item.seq);
