@@ -19,6 +19,7 @@ use super::{Answer, REQUEST_BYTES, Request};
 use crate::error::{Error, ErrorKind};
 use crate::handle::WeakMesh;
 
+mod get;
 mod requests;
 
 /// Connections answered at a time; one more is told to come later.

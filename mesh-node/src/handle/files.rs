@@ -263,7 +263,8 @@ impl Export {
     ) -> Result<Exported, Error> {
         loop {
             let changed = self.mesh.changed();
-            if let Some(exported) = self.ready(vec![seq], progress.clone()).await?.pop() {
+            let (mut exported, _) = self.ready(vec![seq], None, progress.clone()).await?;
+            if let Some(exported) = exported.pop() {
                 return Ok(exported);
             }
             changed.await;
@@ -271,18 +272,19 @@ impl Export {
     }
 
     /// Writes the first of `items` that are here, a few or one large one at a time; every byte is
-    /// verified before it is written. What is not here comes before other content from now on.
+    /// verified before it is written. Returns them, and those that are still to come: these come
+    /// before other content from now on. What is not of the kind `only` is left out.
     pub async fn ready(
         &mut self,
         items: Vec<u64>,
+        only: Option<ItemKind>,
         mut progress: impl FnMut(api::Progress) + Send + 'static,
-    ) -> Result<Vec<Exported>, Error> {
-        let channel = self.channel;
-        let ready =
-            self.mesh.ask(move |node, media, now| ready(node, media, (channel, items, now)));
-        let ready = ready.await??;
+    ) -> Result<(Vec<Exported>, Vec<u64>), Error> {
+        let wanted = (self.channel, items, only);
+        let ready = self.mesh.ask(move |node, media, now| ready(node, media, (wanted, now)));
+        let (ready, away) = ready.await??;
         if ready.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), away));
         }
         let mut place = self.place.take().ok_or_else(Error::stopped)?;
         let (mesh, blobs) = (self.mesh.clone(), self.blobs.clone());
@@ -293,7 +295,7 @@ impl Export {
         };
         let (place, exported) = blocking::unblock(write).await;
         self.place = Some(place);
-        Ok(exported)
+        Ok((exported, away))
     }
 }
 
@@ -305,30 +307,38 @@ struct Ready {
     sources: Vec<api::Source>,
 }
 
-/// The first of the items that are here; the others come first from now on.
+/// The first of the items that are here, and the others, which come first from now on.
 fn ready(
     node: &mut super::DiskNode,
     media: &Media<'_>,
-    (channel, items, now): (ChannelId, Vec<u64>, mesh_wire::Now),
-) -> Result<Vec<Ready>, Error> {
-    let (mut ready, mut size) = (Vec::new(), 0);
-    for seq in items.into_iter().take(BATCH_FILES) {
+    ((channel, items, only), now): ((ChannelId, Vec<u64>, Option<ItemKind>), mesh_wire::Now),
+) -> Result<(Vec<Ready>, Vec<u64>), Error> {
+    let (mut ready, mut away, mut size) = (Vec::new(), Vec::new(), 0);
+    for seq in items {
+        let is_full = ready.len() >= BATCH_FILES || size >= BATCH_BYTES as u64;
         let sync = node.sync();
-        let Some((item, body)) = sync.item(&channel, seq)? else { continue };
+        let found = if is_full { None } else { sync.item(&channel, seq)? };
+        let Some((item, body)) = found else {
+            away.push(seq);
+            continue;
+        };
+        if only.is_some_and(|only| only != item.header.kind) {
+            continue;
+        }
         let blob = BlobId::of(&item.header);
         if item.state == ItemState::Here {
             let sources = blob.map(|blob| super::report::sources(sync, &blob, media));
             size += item.header.size;
             let (body, sources) = (body.unwrap_or_default(), sources.unwrap_or_default());
             ready.push(Ready { seq, header: item.header, body, sources });
-        } else if let Some(blob) = blob {
+            continue;
+        }
+        away.push(seq);
+        if let Some(blob) = blob {
             node.sync_mut(now, |sync| sync.prefer(now, blob));
         }
-        if size >= BATCH_BYTES as u64 {
-            break;
-        }
     }
-    Ok(ready)
+    Ok((ready, away))
 }
 
 impl Ready {

@@ -207,15 +207,15 @@ impl Index {
         }
     }
 
-    /// Binds a value to its place.
+    /// Binds a value to its place. The value comes first: BLAKE3 is fastest on one long piece.
     pub(super) fn tag(&self, table: Table, key: &[u8], value: &[u8]) -> [u8; TAG_BYTES] {
         let mut tag = [0; TAG_BYTES];
         self.tagger
             .clone()
-            .update(&[table as u8])
-            .update(&(key.len() as u64).to_le_bytes())
-            .update(key)
             .update(value)
+            .update(key)
+            .update(&(key.len() as u64).to_le_bytes())
+            .update(&[table as u8])
             .finalize_xof()
             .fill(&mut tag);
         tag
