@@ -3,7 +3,7 @@
 floor programs, rsync over ssh and iroh-blobs, alternating in one run. BENCHMARKS.md says how to
 build the others and what the columns mean.
 
-    run.py big|small ROUNDS PEER...      peers: mesh mesh-two floor-ring floor-portable rsync iroh
+    run.py big|small ROUNDS PEER...      peers: mesh mesh-one mesh-two floor-ring floor-portable rsync iroh
 
 Runs itself in a network namespace of its own when it is root, so that the bytes on the loopback
 interface are this run's alone.
@@ -104,8 +104,9 @@ def node(run, name):
     return ('--home', run.path(name))
 
 
-def mesh_to(run, providers):
+def mesh_to(run, providers, stopped=0):
     nodes = [node(run, f'provider{n}') for n in range(providers)]
+    first = run.processes[0]
     reader = node(run, 'reader')
     link = json.loads(mesh(run, *nodes[0], 'channel', 'new', 'bench', '--json'))['link']
     if providers == 1:
@@ -116,6 +117,10 @@ def mesh_to(run, providers):
     for other in nodes[1:]:
         mesh(run, *other, 'follow', link)
         mesh(run, *other, 'get', 'bench', 'all', '-o', run.path('other'))
+    if stopped:
+        run.note()
+        first.terminate()
+        first.wait()
     if providers > 1:
         begin = time.time()
         mesh(run, *reader, 'follow', link)
@@ -131,6 +136,12 @@ def peer_mesh(run):
 def peer_mesh_two(run):
     """Two providers; the clock runs from `follow` to the last byte written."""
     result = mesh_to(run, 2)
+    return dict(result, prepare=0)
+
+
+def peer_mesh_one(run):
+    """As mesh-two, but the publisher has stopped: only the other provides."""
+    result = mesh_to(run, 2, stopped=1)
     return dict(result, prepare=0)
 
 

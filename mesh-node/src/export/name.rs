@@ -34,6 +34,14 @@ enum Why {
     Device(&'static str),
 }
 
+impl UnsafeName {
+    /// What is wrong with it.
+    #[must_use]
+    pub fn why(&self) -> impl std::fmt::Display + use<> {
+        self.why
+    }
+}
+
 /// The relative path that a received name stands for: plain parts only, at least one. It never
 /// leads out of the directory it is joined to, on any system, and reads as what it is.
 ///

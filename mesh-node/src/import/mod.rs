@@ -14,6 +14,7 @@ use mesh_wire::limits::{BLOB_BYTES, INLINE_BYTES, NAME_BYTES};
 use mesh_wire::{Hash, Label};
 use thiserror::Error;
 
+use crate::export::UnsafeName;
 use crate::store::{Blobs, PumpError, Staged, disk_error, pump};
 pub use walk::{Found, Walk};
 
@@ -69,6 +70,9 @@ pub enum Reason {
     /// Readers could not be shown its name.
     #[error("its name cannot be published: {0}")]
     Name(BadLabel),
+    /// Readers would not write a file under its name.
+    #[error("readers could not use its name: {}; rename it", .0.why())]
+    Unsafe(UnsafeName),
     /// It is longer than any blob.
     #[error("it is larger than {BLOB_BYTES} bytes")]
     TooLarge,

@@ -170,6 +170,21 @@ fn what_is_no_plain_file_is_left_out_and_said_so_and_never_waited_for() {
 }
 
 #[test]
+fn what_readers_would_not_write_is_not_published() {
+    let place = place();
+    let dir = place.dir();
+    fs::create_dir(dir.join(".git")).unwrap();
+    fs::write(dir.join(".git/config"), "x").unwrap();
+    for name in ["a:b", "ends.", "nul.txt", "plain.txt"] {
+        fs::write(dir.join(name), "x").unwrap();
+    }
+    let (found, skipped) = place.walk(&dir);
+    assert_eq!(names(&found), ["plain.txt"]);
+    assert_eq!(skipped.len(), 4, "{skipped:?}");
+    assert!(skipped.iter().all(|skipped| skipped.to_string().contains("rename it")));
+}
+
+#[test]
 fn what_is_not_there_or_not_ours_to_read_is_said() {
     let place = place();
     let dir = place.dir();

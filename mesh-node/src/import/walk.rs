@@ -17,6 +17,7 @@ use mesh_wire::limits::NAME_BYTES;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 
 use super::{Reason, Skipped};
+use crate::export::safe_name;
 use crate::home::Home;
 
 /// Names of one directory held at a time. A larger directory is read once per so many names:
@@ -140,6 +141,9 @@ impl Walk {
             Ok(name) => name,
             Err(bad) => return Some(skipped(place.path, Reason::Name(bad))),
         };
+        if let Err(bad) = safe_name(name.as_str()) {
+            return Some(skipped(place.path, Reason::Unsafe(bad)));
+        }
         let why = match statat(&place.folder, &place.entry, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
                 FileType::RegularFile => return Some(Ok(Found { place, name })),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mesh_node::api::Published;
+use mesh_node::api::{Published, Skipped};
 use mesh_node::control::{Answer, REQUEST_BYTES, Request, ask};
 use mesh_node::{Error, ErrorKind};
 
@@ -28,9 +28,8 @@ pub(crate) fn publish(
     if let Some(text) = text {
         add(&mut all, send(context, &home, &Request::PublishText { channel, text })?);
     }
-    for skipped in &all.skipped {
-        let path = words::line(&skipped.path);
-        aside(format_args!("mesh: {path} is left out: {}", words::line(&skipped.reason)));
+    for line in left_out(&all.skipped) {
+        aside(format_args!("mesh: {line}"));
     }
     context.format.value(&all, |all| summary(all, start))?;
     match (all.items.len(), all.skipped.len()) {
@@ -42,6 +41,23 @@ pub(crate) fn publish(
             Err(Error::new(ErrorKind::Partly, why))
         }
     }
+}
+
+/// A line for each of the first files that were left out, and one for all others.
+pub(crate) fn left_out(skipped: &[Skipped]) -> impl Iterator<Item = String> {
+    const LINES: usize = 10;
+    let first = skipped.iter().take(LINES).map(|skipped| {
+        let (path, reason) = (words::line(&skipped.path), words::line(&skipped.reason));
+        format!("{path} is left out: {reason}")
+    });
+    let rest = skipped.len().saturating_sub(LINES);
+    let rest = (rest > 0).then(|| {
+        format!(
+            "{} more left out: `mesh publish --json` names them",
+            words::count(rest as u64, "file")
+        )
+    });
+    first.chain(rest)
 }
 
 fn summary(all: &Published, start: Instant) -> String {

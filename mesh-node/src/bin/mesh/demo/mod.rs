@@ -10,6 +10,7 @@ use mesh_node::control::{Answer, Destination, Request, Wanted};
 use mesh_node::{Error, ErrorKind};
 
 use crate::interrupt::{INTERRUPTED, on_signal};
+use crate::publish::left_out;
 use crate::say::{Format, aside, failed};
 use crate::words;
 
@@ -108,9 +109,8 @@ impl Story<'_> {
                 None => break,
             }
         }
-        for skipped in &published.skipped {
-            let (path, reason) = (words::line(&skipped.path), words::line(&skipped.reason));
-            self.teller.aside(&format!("{:24}{path} is left out: {reason}", ""));
+        for line in left_out(&published.skipped) {
+            self.teller.aside(&format!("{:24}{line}", ""));
         }
         if published.items.is_empty() {
             let why = format!("there is nothing to publish in {}", self.source.display());
