@@ -9,7 +9,7 @@ struct Layer {
     imports: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 11] = [
     Layer { name: "mesh-wire", folder: "mesh-wire", imports: &[] },
     Layer { name: "mesh-routing", folder: "mesh-routing", imports: &["mesh-wire"] },
     Layer { name: "mesh-sync", folder: "mesh-sync", imports: &["mesh-wire"] },
@@ -37,6 +37,20 @@ const LAYERS: [Layer; 10] = [
         ],
     },
     Layer { name: "mesh-sim", folder: "mesh-sim", imports: &["mesh-wire"] },
+    Layer {
+        name: "mesh-town",
+        folder: "mesh-sim/town",
+        imports: &[
+            "mesh-wire",
+            "mesh-routing",
+            "mesh-sync",
+            "mesh-transport",
+            "mesh-transport-tcp",
+            "mesh-transport-udp",
+            "mesh-node",
+            "mesh-sim",
+        ],
+    },
     Layer { name: "mesh-spec", folder: "spec", imports: &["mesh-wire"] },
     Layer {
         name: "mesh-fuzz",

@@ -1,0 +1,3 @@
+//! `sim`: runs a scenario and says what came of it.
+
+fn main() {}
