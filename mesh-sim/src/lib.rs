@@ -24,5 +24,5 @@ mod trace;
 pub use disk::{Disk, Failure, File};
 pub use laws::{Law, Subject};
 pub use net::{Securing, World};
-pub use quality::{Quality, Traffic};
+pub use quality::{Quality, Traffic, Transmitter};
 pub use seed::seeds;

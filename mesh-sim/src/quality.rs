@@ -24,6 +24,10 @@ pub struct Quality {
     pub repeat_per_mille: u16,
     /// How fast bytes leave, each way. A message is pulled when the one before has left.
     pub bytes_per_second: u64,
+    /// What sends: until it is free, no message is pulled.
+    pub transmitter: Transmitter,
+    /// Bytes that the medium adds to every message: they take their time to leave, too.
+    pub overhead_bytes: usize,
     /// The largest frame: `Link::largest_frame`, and the room of every `poll_send`.
     pub room_bytes: usize,
 }
@@ -37,6 +41,8 @@ impl Quality {
         loss_per_mille: 0,
         repeat_per_mille: 0,
         bytes_per_second: 10_000_000,
+        transmitter: Transmitter::OfLink,
+        overhead_bytes: 0,
         room_bytes: limits::RECORD_BYTES,
     };
 
@@ -48,11 +54,14 @@ impl Quality {
         loss_per_mille: 20,
         repeat_per_mille: 10,
         bytes_per_second: 125_000,
+        transmitter: Transmitter::OfLink,
+        overhead_bytes: 0,
         room_bytes: limits::DATAGRAM_BYTES,
     };
 
     /// How long `bytes` take to leave: at least a microsecond, so that time always moves.
     fn time_to_send(&self, bytes: usize) -> Duration {
+        let bytes = bytes + self.overhead_bytes;
         let micros = (bytes as u128 * 1_000_000).div_ceil(u128::from(self.bytes_per_second.max(1)));
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX).max(1))
     }
@@ -67,6 +76,15 @@ impl Quality {
             Carrier::Datagram => 1,
         }
     }
+}
+
+/// What sends over a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transmitter {
+    /// One of its own at each end, as on a cable.
+    OfLink,
+    /// The one that a node has for all its links of this kind, which take turns: a radio.
+    OfNode,
 }
 
 /// What one end of a link has sent.
@@ -84,6 +102,8 @@ pub struct Traffic {
 pub(crate) struct End {
     pub(crate) node: usize,
     pub(crate) up: bool,
+    /// Nothing comes through any more, and this end has not been told.
+    pub(crate) faded: bool,
     pub(crate) quality: Quality,
     pub(crate) traffic: Traffic,
     /// When the last message has left.
@@ -94,7 +114,7 @@ pub(crate) struct End {
 impl End {
     pub(crate) fn new(node: usize, quality: Quality, now: Time) -> Self {
         let traffic = Traffic::default();
-        Self { node, up: true, quality, traffic, free_at: now, last_arrival: now }
+        Self { node, up: true, faded: false, quality, traffic, free_at: now, last_arrival: now }
     }
 
     /// Sends `size` bytes; when they arrive, each time they do.

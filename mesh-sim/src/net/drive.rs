@@ -5,7 +5,7 @@ use std::mem;
 use bytes::Bytes;
 use mesh_wire::{Input, LinkId, Machine, Wire};
 
-use super::{End, Happening, World};
+use super::{End, Happening, Transmitter, World};
 
 /// Things a machine may do at one instant before the world takes it for one that never stops.
 const RUNAWAY: u32 = 100_000;
@@ -33,7 +33,9 @@ impl<M: Machine> World<M> {
     fn arrive(&mut self, link: LinkId, bytes: Bytes) {
         self.in_flight -= 1;
         self.last_travel = self.now;
-        if self.end(link).up {
+        if self.end(link).faded {
+            self.end(far(link)).traffic.lost += 1;
+        } else if self.end(link).up {
             match M::Message::from_bytes(bytes) {
                 Ok(message) => {
                     let node = self.end(link).node;
@@ -47,6 +49,9 @@ impl<M: Machine> World<M> {
 
     /// Lets the other end learn, after all that is under way, that the link is closed.
     pub(super) fn hang_up(&mut self, link: LinkId) {
+        if self.end(link).faded {
+            return;
+        }
         let at = self.ends[link.0 as usize].last_word(self.now);
         self.queue.push(at, Happening::Down(far(link)));
     }
@@ -104,9 +109,15 @@ impl<M: Machine> World<M> {
                 self.told.push_back((node, event));
                 dry = false;
             }
-            for index in 0..self.nodes[node].links.len() {
+            let (first, count) = (self.nodes[node].radio.1, self.nodes[node].links.len());
+            for index in (first..count).chain(0..first.min(count)) {
                 let link = self.nodes[node].links[index];
-                dry &= !(self.is_free(link) && self.send(node, link));
+                if self.is_free(link) && self.send(node, link) {
+                    dry = false;
+                    if self.takes_turns(link) {
+                        self.nodes[node].radio = (self.end(link).free_at, index + 1);
+                    }
+                }
             }
             if dry {
                 self.set_alarm(node);
@@ -115,6 +126,11 @@ impl<M: Machine> World<M> {
             emitted = true;
         }
         panic!("node {node} never runs dry");
+    }
+
+    /// Whether the link shares its transmitter with others.
+    fn takes_turns(&mut self, link: LinkId) -> bool {
+        self.end(link).quality.transmitter == Transmitter::OfNode
     }
 
     /// Asks a machine for one message; whether there was one.

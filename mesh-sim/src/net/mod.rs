@@ -11,7 +11,7 @@ use mesh_wire::{
     Hash, Input, Link, LinkId, Machine, Now, PeerId, Rng, Role, Secured, Time, UnixTime, Wake,
 };
 
-use crate::quality::{End, Quality, Traffic};
+use crate::quality::{End, Quality, Traffic, Transmitter};
 use crate::queue::{Happening, Queue};
 use crate::seed::{self, Replay};
 use crate::trace::Trace;
@@ -74,6 +74,9 @@ struct Node<M: Machine> {
     machine: M,
     skew_ms: i64,
     links: Vec<LinkId>,
+    /// When the transmitter that its links share is free, and the place of the link that is asked
+    /// first then.
+    radio: (Time, usize),
     /// What the machine said last.
     wake: Option<Wake>,
     /// The entry in the queue that counts; others are stale.
@@ -113,6 +116,7 @@ impl<M: Machine> World<M> {
             machine,
             skew_ms: 0,
             links: Vec::new(),
+            radio: (Time(0), 0),
             wake: None,
             alarm: None,
             ticked: (Time(0), 0),
@@ -164,6 +168,15 @@ impl<M: Machine> World<M> {
         self.hang_up(link);
         self.down(link);
         self.tell();
+    }
+
+    /// From now on nothing comes through a link, what is under way included. Nobody is told until
+    /// `silence` is over; then both ends are.
+    pub fn fade(&mut self, link: LinkId, silence: Duration) {
+        for end in [link, far(link)] {
+            self.end(end).faded = true;
+            self.queue.push(self.now + silence, Happening::Down(end));
+        }
     }
 
     /// Calls commands of a machine, then drains it.
@@ -236,6 +249,12 @@ impl<M: Machine> World<M> {
             }
             self.step();
         }
+    }
+
+    /// This moment.
+    #[must_use]
+    pub const fn time(&self) -> Time {
+        self.now
     }
 
     /// This moment on the clocks of a node.
@@ -318,6 +337,11 @@ impl<M: Machine> World<M> {
 
     /// Whether the last message has left, so that the machine is asked for the next at once.
     pub(crate) fn is_free(&self, link: LinkId) -> bool {
-        self.ends[link.0 as usize].free_at <= self.now
+        let end = &self.ends[link.0 as usize];
+        let free_at = match end.quality.transmitter {
+            Transmitter::OfLink => end.free_at,
+            Transmitter::OfNode => self.nodes[end.node].radio.0,
+        };
+        free_at <= self.now
     }
 }

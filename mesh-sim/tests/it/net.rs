@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mesh_sim::{Quality, Securing, World, seeds};
+use mesh_sim::{Quality, Securing, Transmitter, World, seeds};
 use mesh_wire::codec::Opaque;
 use mesh_wire::{Carrier, Input, Link, LinkId, Machine, Now, Role, Time, Wake, layout};
 
@@ -17,10 +17,11 @@ layout! {
     }
 }
 
-/// Sends numbers over its first link and tells all that happens to it.
+/// Sends numbers over its first link, or over whichever can, and tells all that happens to it.
 #[derive(Default)]
 struct Pipe {
     links: Vec<LinkId>,
+    over_any: bool,
     waiting: VecDeque<u64>,
     told: VecDeque<Told>,
     alarm: Option<Time>,
@@ -57,8 +58,8 @@ impl Machine for Pipe {
     }
 
     fn poll_send(&mut self, _: Now, link: LinkId, _: usize) -> Option<Numbered> {
-        let number = self.links.first().filter(|first| **first == link);
-        let number = number.and_then(|_| self.waiting.pop_front())?.to_be_bytes();
+        let is_chosen = self.over_any || self.links.first() == Some(&link);
+        let number = is_chosen.then(|| self.waiting.pop_front())??.to_be_bytes();
         Some(Numbered { number, body: Opaque::new(vec![0; 90].into())? })
     }
 
@@ -83,6 +84,8 @@ const SLOW: Quality = Quality {
     loss_per_mille: 500,
     repeat_per_mille: 500,
     bytes_per_second: 1000,
+    transmitter: Transmitter::OfLink,
+    overhead_bytes: 0,
     room_bytes: 200,
 };
 
@@ -126,6 +129,55 @@ fn messages_are_pulled_only_when_the_one_before_has_left() {
     send(&mut world, 10);
     world.run_for(Duration::from_millis(250));
     assert_eq!(world.node(0).waiting.len(), 7);
+}
+
+#[test]
+fn the_links_of_one_radio_take_turns() {
+    let mut world = World::new(0, Securing::ByWorld);
+    for _ in 0..4 {
+        world.add(|_, _| Pipe { over_any: true, ..Pipe::default() });
+    }
+    let radio = Quality { transmitter: Transmitter::OfNode, overhead_bytes: 100, ..SLOW };
+    let links = [1, 2, 3].map(|far| world.connect(0, far, radio).0);
+    send(&mut world, 100);
+    world.run_for(Duration::from_secs(3));
+    let sent = links.map(|link| world.traffic(link).messages);
+    assert_eq!(sent, [6, 5, 5], "one each 200 ms: 100 bytes and what the medium adds");
+    let wired = world.connect(0, 1, SLOW).0;
+    world.with(0, |_, _| ());
+    assert_eq!(world.traffic(wired).messages, 1, "a cable does not wait for the radio");
+}
+
+#[test]
+fn a_link_that_fades_loses_everything_and_tells_nobody_for_a_while() {
+    let (mut world, near, _) = pair(0, SLOW);
+    send(&mut world, 20);
+    world.run_for(Duration::from_millis(1250));
+    world.fade(near, Duration::from_millis(500));
+    world.take_events(0);
+    world.run_for(Duration::from_millis(499));
+    assert_eq!(numbers(&world), [0, 1], "what was under way is lost");
+    assert!(world.events(0).is_empty(), "nobody knows");
+    assert!(world.traffic(near).messages > 15, "so it goes on sending");
+    world.run_for(Duration::from_millis(1));
+    let down = Told::Down(Time(1_750_000));
+    assert_eq!(world.events(0), std::slice::from_ref(&down));
+    assert_eq!(world.events(1).last(), Some(&down));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!((numbers(&world).len(), world.events(0).len()), (2, 1));
+    let traffic = world.traffic(near);
+    assert_eq!(traffic.lost + 2, traffic.messages);
+}
+
+#[test]
+fn who_hangs_up_a_faded_link_cannot_tell_the_other_end() {
+    let (mut world, near, _) = pair(0, SLOW);
+    world.fade(near, Duration::from_secs(5));
+    world.disconnect(near);
+    world.run_for(Duration::from_secs(4));
+    assert_eq!(world.links(1).len(), 1);
+    world.run_for(Duration::from_secs(1));
+    assert!(world.links(1).is_empty());
 }
 
 #[test]
