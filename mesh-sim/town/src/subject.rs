@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mesh_sim::{Securing, World};
 use mesh_wire::{LinkId, Machine, Now, Rng};
+use serde::Serialize;
 
 /// Bytes that a frame has on the air besides what a machine of typed messages writes: length,
 /// kind and the tag of its seal.
@@ -36,6 +37,23 @@ pub trait Subject: Sized + 'static {
     /// machine.
     fn send(&mut self, machine: &mut Self::Machine, now: Now, message: Message);
 
+    /// Before the first link: `from` will publish to all of `to`. One by one, unless the subject
+    /// knows better.
+    fn gather(&mut self, world: &mut World<Self::Machine>, from: usize, to: &[usize]) {
+        to.iter().for_each(|to| self.befriend(world, from, *to));
+    }
+
+    /// `message.from`, whose machine this is, publishes to those with whom it was gathered; each
+    /// is to get the message with this number. One by one, unless the subject knows better.
+    fn publish(
+        &mut self,
+        machine: &mut Self::Machine,
+        now: Now,
+        (message, to): (Message, &[usize]),
+    ) {
+        to.iter().for_each(|to| self.send(machine, now, Message { to: *to, ..message }));
+    }
+
     /// What an event of a node means to the town.
     fn told(
         &mut self,
@@ -47,14 +65,22 @@ pub trait Subject: Sized + 'static {
     /// What a machine has sent since it was built, by kind.
     fn sent(&self, machine: &Self::Machine) -> Ledger;
 
-    /// From now on this machine takes part in routing at once and forwards nothing for others: a
-    /// rushing black hole. Whether it can be made one.
-    fn corrupt(&mut self, machine: &mut Self::Machine) -> bool;
+    /// Turns a machine bad, from now on; says whether it can be made so.
+    fn corrupt(&mut self, machine: &mut Self::Machine, how: Corruption) -> bool;
 
     /// Bytes that routing holds in memory.
     fn routing_bytes(&self, machine: &Self::Machine) -> usize {
         machine.weight()
     }
+}
+
+/// How a node is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corruption {
+    /// It relays what finds ways at once, before everybody else, and drops what others say.
+    BlackHole,
+    /// It looks for someone who does not exist, a hundred times a second.
+    Flooder,
 }
 
 /// A message from one person to another.
@@ -94,7 +120,8 @@ pub struct Kind {
 }
 
 /// What a message is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// To find and keep ways.
     Routing,
@@ -123,5 +150,26 @@ impl Ledger {
         let sent = self.0.entry(kind).or_default();
         sent.messages += 1;
         sent.bytes += (bytes + FRAME_OVERHEAD) as u64;
+    }
+
+    /// Adds what another one counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (kind, more) in &other.0 {
+            let sent = self.0.entry(*kind).or_default();
+            sent.messages += more.messages;
+            sent.bytes += more.bytes;
+        }
+    }
+
+    /// What was counted since `earlier`.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let mut rest = self.clone();
+        for (kind, before) in &earlier.0 {
+            if let Some(sent) = rest.0.get_mut(kind) {
+                sent.messages = sent.messages.saturating_sub(before.messages);
+                sent.bytes = sent.bytes.saturating_sub(before.bytes);
+            }
+        }
+        rest
     }
 }

@@ -1,0 +1,145 @@
+//! The real thing: a whole [`Node`] in every pocket, with its sessions, its content layer and a
+//! store in memory.
+//!
+//! Who writes to somebody has a channel for it that the other one follows; a message is an item.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use mesh_node::node::{Node, NodeConfig, NodeEvent};
+use mesh_sim::{Securing, World};
+use mesh_sync::{Content, MemoryStore, NewItem};
+use mesh_wire::message::sync::ItemKind;
+use mesh_wire::{ChannelId, Label, Now, Rng};
+
+use crate::subject::{Class, Corruption, Kind, Ledger, Message, Sent, Subject, Told};
+
+/// Towns of real nodes.
+#[derive(Default)]
+pub struct Device {
+    /// The channel from one node to another, or, if it is to several, to itself.
+    channels: BTreeMap<(usize, usize), ChannelId>,
+    /// By reader and channel, what is on its way.
+    waiting: BTreeMap<usize, BTreeMap<ChannelId, Line>>,
+}
+
+/// A channel as its reader sees it.
+#[derive(Default)]
+struct Line {
+    /// The items that are here.
+    here: u64,
+    /// The messages that are not here, in the order of their items.
+    due: VecDeque<u64>,
+}
+
+impl Device {
+    fn expect(&mut self, reader: usize, channel: ChannelId, number: u64) {
+        let line = self.waiting.entry(reader).or_default().entry(channel).or_default();
+        line.due.push_back(number);
+    }
+
+    fn create(
+        &mut self,
+        world: &mut World<Node<MemoryStore>>,
+        from: usize,
+        to: usize,
+    ) -> ChannelId {
+        let name = Label::new("to a friend").expect("a plain name");
+        let made = world
+            .with(from, |node, now| node.sync_mut(now, |sync| sync.create_channel(now, &name)));
+        let channel = made.expect("memory takes it");
+        self.channels.insert((from, to), channel);
+        channel
+    }
+}
+
+fn follow(world: &mut World<Node<MemoryStore>>, reader: usize, channel: ChannelId) {
+    let followed =
+        world.with(reader, |node, now| node.sync_mut(now, |sync| sync.follow(now, channel)));
+    followed.expect("memory takes it");
+}
+
+fn publish(node: &mut Node<MemoryStore>, now: Now, channel: &ChannelId, message: Message) {
+    // Every item is another one, as what people say is.
+    let mut body = vec![b' '; message.bytes.max(8)];
+    body[..8].copy_from_slice(&message.number.to_be_bytes());
+    let content = Content::Inline(Bytes::from(body));
+    let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
+    let published = node.sync_mut(now, |sync| sync.publish(now, channel, vec![item]));
+    published.expect("memory takes it");
+}
+
+impl Subject for Device {
+    type Machine = Node<MemoryStore>;
+
+    const SECURING: Securing = Securing::ByMachines;
+
+    /// Its frames are sealed already: what is left is the header of the medium.
+    const OVERHEAD_BYTES: usize = 4;
+
+    fn build(&mut self, _: usize, rng: Rng) -> Self::Machine {
+        let node = Node::new(NodeConfig::default(), MemoryStore::default(), rng);
+        node.expect("an empty store opens")
+    }
+
+    fn befriend(&mut self, world: &mut World<Self::Machine>, from: usize, to: usize) {
+        let channel = self.create(world, from, to);
+        follow(world, to, channel);
+    }
+
+    fn gather(&mut self, world: &mut World<Self::Machine>, from: usize, to: &[usize]) {
+        let channel = self.create(world, from, from);
+        to.iter().for_each(|reader| follow(world, *reader, channel));
+    }
+
+    fn send(&mut self, machine: &mut Self::Machine, now: Now, message: Message) {
+        let Some(channel) = self.channels.get(&(message.from, message.to)).copied() else { return };
+        self.expect(message.to, channel, message.number);
+        publish(machine, now, &channel, message);
+    }
+
+    fn publish(
+        &mut self,
+        machine: &mut Self::Machine,
+        now: Now,
+        (message, to): (Message, &[usize]),
+    ) {
+        let Some(channel) = self.channels.get(&(message.from, message.from)).copied() else {
+            return;
+        };
+        to.iter().for_each(|reader| self.expect(*reader, channel, message.number));
+        publish(machine, now, &channel, message);
+    }
+
+    fn told(&mut self, node: usize, machine: &Self::Machine, event: &NodeEvent) -> Vec<Told> {
+        match event {
+            NodeEvent::Close(link) => vec![Told::Close(*link)],
+            NodeEvent::Changed => {
+                let Some(waiting) = self.waiting.get_mut(&node) else { return Vec::new() };
+                let mut told = Vec::new();
+                for (channel, line) in waiting.iter_mut().filter(|(_, line)| !line.due.is_empty()) {
+                    // The first item is the channel's own.
+                    let items = machine.sync().channel(channel).map_or(0, |status| status.items);
+                    let here = items.saturating_sub(1);
+                    let arrived = line.due.drain(..(here - line.here) as usize);
+                    told.extend(arrived.map(|number| Told::Delivered { number, hops: None }));
+                    line.here = here;
+                }
+                told
+            }
+            NodeEvent::Announce(_)
+            | NodeEvent::Dial(_)
+            | NodeEvent::Fault { .. }
+            | NodeEvent::Rotated => Vec::new(),
+        }
+    }
+
+    fn sent(&self, machine: &Self::Machine) -> Ledger {
+        let kind = Kind { class: Class::Content, name: "frame" };
+        Ledger([(kind, Sent { messages: 0, bytes: machine.traffic().sent })].into())
+    }
+
+    fn corrupt(&mut self, _: &mut Self::Machine, _: Corruption) -> bool {
+        false
+    }
+}
