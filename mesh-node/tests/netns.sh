@@ -13,7 +13,7 @@ for tool in ip cmp sed; do
 done
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
-mesh=${MESH:-$repository/target/release/mesh}
+mesh=${MESH:-${CARGO_TARGET_DIR:-$repository/target}/release/mesh}
 [ -x "$mesh" ] || { echo "no program at $mesh: cargo build --release, or set MESH"; exit 1; }
 
 # An interface's name has at most 15 characters.

@@ -1,7 +1,8 @@
 //! Who is around and how to reach them.
 //!
-//! [`Router`] announces this node to its surroundings, hears others, and says whom to dial. It
-//! owns no socket: beacons leave and dials happen when its owner takes its events.
+//! [`Router`] announces this node to its surroundings, hears others, and says whom to dial; and it
+//! finds ways to those who are no neighbours, over relays that know neither end. It owns no
+//! socket: beacons leave and dials happen when its owner takes its events.
 //!
 //! | to know | read |
 //! |---|---|
@@ -9,6 +10,7 @@
 //! | who was heard, and when to dial | [`surroundings`] |
 //! | when to announce | [`announce`] |
 //! | peers given by hand | [`fixed`] |
+//! | those who are no neighbours | [`trail`] |
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -23,5 +25,7 @@ pub mod announce;
 pub mod fixed;
 pub mod router;
 pub mod surroundings;
+pub mod trail;
 
 pub use router::{RouteEvent, Router};
+pub use trail::{TrailEvent, is_routed};

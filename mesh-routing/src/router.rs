@@ -1,18 +1,24 @@
-//! The state machine of finding: announces this node, hears others, says whom to dial.
+//! The state machine of routing: announces this node, hears others, says whom to dial, and reaches
+//! those who are no neighbours.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use mesh_wire::codec::List;
 use mesh_wire::message::find::{Beacon, PortNumber};
 use mesh_wire::message::routing::{Presence, RouteMessage};
 use mesh_wire::{
-    Address, Input, LinkId, Machine, Now, Rng, Time, Token, VERSIONS, Wake, Wire, limits,
+    Address, Carrier, FindKey, Input, LinkId, Machine, Now, Rng, Time, Token, VERSIONS, Wake, Wire,
+    limits,
 };
 
 use crate::announce::Schedule;
 use crate::fixed::Fixed;
 use crate::surroundings::Surroundings;
+use crate::trail::search::Wanted;
+use crate::trail::{TrailEvent, Trails};
 
 /// Something the owner of a [`Router`] is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +27,11 @@ pub enum RouteEvent {
     Announce(Bytes),
     /// Dial. [`Router::dialled`] or [`Router::dial_failed`] tells the outcome.
     Dial(Address),
+    /// Something about sessions over relays.
+    Trail(TrailEvent),
 }
 
-/// Finds neighbours.
+/// Finds neighbours, and ways to others.
 #[derive(Debug)]
 pub struct Router {
     rng: Rng,
@@ -32,16 +40,21 @@ pub struct Router {
     schedule: Schedule,
     surroundings: Surroundings,
     fixed: Fixed,
+    trails: Trails,
     neighbours: BTreeMap<LinkId, Neighbour>,
     events: VecDeque<RouteEvent>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Neighbour {
+    carrier: Carrier,
     /// What its beacons carry, once it has said so.
     token: Option<Token>,
     /// Whether it knows ours.
     told: Told,
+    /// When to say it again, on a link that loses messages.
+    again: Option<Time>,
+    repeats: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,11 +64,36 @@ enum Told {
     Yes,
 }
 
+impl Neighbour {
+    fn new(carrier: Carrier) -> Self {
+        Self { carrier, token: None, told: Told::No, again: None, repeats: 0 }
+    }
+
+    /// Whether it is to say what it has heard: where messages are lost, until it has once.
+    fn is_to_answer(&self) -> bool {
+        self.carrier == Carrier::Datagram && (self.again.is_some() || self.repeats == 0)
+    }
+
+    /// It was told who this is; if that may be lost, it will be told again until it answers.
+    // spec: FIND-15
+    fn said(&mut self, now: Time) {
+        self.told = Told::Yes;
+        if self.is_to_answer() {
+            self.again = Some(now + FIRST_REPEAT * (1 << self.repeats.min(6)));
+            self.repeats += 1;
+        }
+    }
+}
+
+/// Time before a neighbour that does not answer is told again who this is; doubles each time.
+const FIRST_REPEAT: Duration = Duration::from_secs(1);
+
 impl Router {
     /// A router that announces nothing until [`Router::listen`].
     #[must_use]
     pub fn new(mut rng: Rng) -> Self {
         let token = Token(rng.bytes());
+        let trails = Trails::new(rng.fork("trails"));
         Self {
             rng,
             token,
@@ -63,6 +101,7 @@ impl Router {
             schedule: Schedule::new(),
             surroundings: Surroundings::default(),
             fixed: Fixed::default(),
+            trails,
             neighbours: BTreeMap::new(),
             events: VecDeque::new(),
         }
@@ -125,8 +164,69 @@ impl Router {
     // spec: FIND-14
     pub fn rotate(&mut self, now: Time) {
         self.token = Token(self.rng.bytes());
-        self.neighbours.values_mut().for_each(|neighbour| neighbour.told = Told::No);
+        self.trails.rotate(now);
+        for neighbour in self.neighbours.values_mut() {
+            (neighbour.told, neighbour.repeats) = (Told::No, 0);
+        }
         self.surroundings_changed(now);
+    }
+
+    /// This node answers whoever looks for one of these, and nobody else but its own sessions.
+    // spec: ROUTE-4
+    pub fn answer_to(&mut self, keys: impl IntoIterator<Item = FindKey>) {
+        self.trails.answer_to(keys);
+    }
+
+    /// Looks for somebody who holds `key`; [`TrailEvent::Searched`] ends it. `false` if there is
+    /// nobody to ask, or too much is being looked for.
+    pub fn seek(&mut self, now: Time, key: FindKey) -> bool {
+        self.trails.seek(now, key, Wanted::Anybody)
+    }
+
+    /// Whether there is anybody to ask.
+    #[must_use]
+    pub fn has_neighbours(&self) -> bool {
+        !self.neighbours.is_empty()
+    }
+
+    /// The routed link has a session, and `key` is known to its two ends only.
+    // spec: ROUTE-15
+    pub fn secured(&mut self, link: LinkId, key: FindKey) {
+        self.trails.secured(link, key);
+    }
+
+    /// What came last over a routed link was genuine.
+    // spec: ROUTE-15
+    pub fn confirm(&mut self, link: LinkId) {
+        self.trails.confirm(link);
+    }
+
+    /// The routed link is not used any more.
+    pub fn close(&mut self, link: LinkId) {
+        self.trails.close(link);
+    }
+
+    /// How many relays lie on the way of a routed link.
+    #[must_use]
+    pub fn relays(&self, link: LinkId) -> Option<usize> {
+        self.trails.relays(link)
+    }
+
+    /// The routed links whose frames leave over the neighbour `link` and that may send one now;
+    /// those after `after` come first.
+    #[must_use]
+    pub fn routed_over(&self, now: Time, link: LinkId, after: LinkId) -> Vec<LinkId> {
+        self.trails.flows_over(now, link, after)
+    }
+
+    /// Wraps a frame of the routed link `routed` for its first hop, the neighbour `link`.
+    pub fn wrap(
+        &mut self,
+        now: Time,
+        (routed, link): (LinkId, LinkId),
+        frame: Bytes,
+    ) -> Option<RouteMessage> {
+        self.trails.wrap(now, (routed, link), frame)
     }
 
     /// Emits what is due: beacons and dials.
@@ -155,6 +255,27 @@ impl Router {
         self.neighbours.len() >= limits::LAN_NEIGHBOURS
     }
 
+    // spec: FIND-15
+    fn presence(&mut self, now: Time, link: LinkId, presence: &Presence) {
+        let Some(neighbour) = self.neighbours.get_mut(&link) else { return };
+        let before = neighbour.token.replace(presence.token);
+        if presence.heard == self.token {
+            neighbour.again = None;
+        }
+        if presence.answer != 0 {
+            neighbour.told = Told::No;
+        }
+        self.surroundings.linked(now, presence.token);
+        if let Some(before) = before.filter(|before| *before != presence.token) {
+            self.surroundings.forget(before);
+        }
+        // Two of one name side by side: one of them takes another.
+        if presence.tag == self.trails.tag() {
+            self.trails.rotate(now);
+            self.neighbours.values_mut().for_each(|other| other.told = Told::No);
+        }
+    }
+
     fn is_linked(&self, token: Token) -> bool {
         self.neighbours.values().any(|neighbour| neighbour.token == Some(token))
     }
@@ -166,43 +287,57 @@ impl Machine for Router {
 
     fn handle(&mut self, now: Now, input: Input<RouteMessage>) {
         match input {
-            Input::LinkUp(link, _) => {
-                self.neighbours.insert(link, Neighbour::default());
+            Input::LinkUp(link, state) => {
+                self.neighbours.insert(link, Neighbour::new(state.carrier));
+                self.trails.link_up(now.time, link);
             }
             Input::LinkDown(link) => {
+                self.trails.link_down(now.time, link);
                 let gone = self.neighbours.remove(&link).and_then(|neighbour| neighbour.token);
                 self.fixed.unlinked(now.time, link);
                 if let Some(gone) = gone.filter(|token| !self.is_linked(*token)) {
                     self.surroundings.lost(now.time, |token, _| token == gone);
                 }
             }
-            // spec: FIND-15
-            Input::Receive(link, RouteMessage::Presence(Presence { token })) => {
-                if let Some(neighbour) = self.neighbours.get_mut(&link) {
-                    let before = neighbour.token.replace(token);
-                    self.surroundings.linked(now.time, token);
-                    if let Some(before) = before.filter(|before| *before != token) {
-                        self.surroundings.forget(before);
-                    }
+            Input::Receive(link, message) => {
+                if let RouteMessage::Presence(presence) = &message {
+                    self.presence(now.time, link, presence);
                 }
+                self.trails.receive(now.time, link, message);
             }
-            Input::Tick => {}
+            Input::Tick => {
+                let again =
+                    |neighbour: &&mut Neighbour| neighbour.again.is_some_and(|at| at <= now.time);
+                for neighbour in self.neighbours.values_mut().filter(again) {
+                    neighbour.told = Told::No;
+                }
+                self.trails.tick(now.time);
+            }
         }
         self.act(now.time);
     }
 
-    fn poll_send(&mut self, _: Now, link: LinkId, room: usize) -> Option<RouteMessage> {
+    fn poll_send(&mut self, now: Now, link: LinkId, room: usize) -> Option<RouteMessage> {
         let neighbour = self.neighbours.get_mut(&link)?;
-        let message = RouteMessage::from(Presence { token: self.token });
-        if neighbour.told == Told::Yes || message.size() > room {
+        if neighbour.told == Told::Yes {
+            return self.trails.poll_send(now.time, link, room);
+        }
+        let presence = Presence {
+            token: self.token,
+            tag: self.trails.tag(),
+            heard: neighbour.token.unwrap_or(Token([0; 8])),
+            answer: u8::from(neighbour.is_to_answer()),
+        };
+        let message = RouteMessage::from(presence);
+        if message.size() > room {
             return None;
         }
-        neighbour.told = Told::Yes;
+        neighbour.said(now.time);
         Some(message)
     }
 
     fn poll_event(&mut self) -> Option<RouteEvent> {
-        self.events.pop_front()
+        self.events.pop_front().or_else(|| self.trails.poll_event().map(RouteEvent::Trail))
     }
 
     fn wake_at(&self) -> Option<Wake> {
@@ -211,16 +346,21 @@ impl Machine for Router {
             true => None,
             false => self.surroundings.next(|token| self.is_linked(token)),
         };
-        Wake::earlier(
+        let waiting = self.neighbours.values().filter(|neighbour| neighbour.told == Told::Yes);
+        let again = waiting.filter_map(|neighbour| neighbour.again);
+        [
             wake(self.schedule.next(), "announce"),
-            Wake::earlier(
-                wake(strangers, "dial a neighbour"),
-                wake(self.fixed.next(), "dial a peer"),
-            ),
-        )
+            wake(strangers, "dial a neighbour"),
+            wake(self.fixed.next(), "dial a peer"),
+            wake(again.min(), "say again who this is"),
+            self.trails.wake_at(),
+        ]
+        .into_iter()
+        .fold(None, Wake::earlier)
     }
 
     fn weight(&self) -> usize {
-        self.neighbours.len() * size_of::<Neighbour>() + self.surroundings.weight()
+        let neighbours = self.neighbours.len() * size_of::<Neighbour>();
+        neighbours + self.surroundings.weight() + self.trails.weight()
     }
 }

@@ -105,6 +105,18 @@ impl<S: Store> Sync<S> {
         self.library.channels.get(id).map(|channel| self.status(channel))
     }
 
+    /// Every channel by its name for machines, whose it is, and how many items of it are here.
+    pub fn sizes(&self) -> impl Iterator<Item = (ChannelId, Role, u64)> {
+        let channels = self.library.channels.values();
+        channels.map(|channel| (channel.id, role(channel), channel.log.size()))
+    }
+
+    /// Whether some neighbour shares the channel.
+    #[must_use]
+    pub fn is_shared(&self, channel: &ChannelId) -> bool {
+        self.peers.values().any(|peer| peer.matched.contains_key(channel))
+    }
+
     /// The items of `range` that are here, without their content.
     pub fn items(
         &self,
@@ -184,7 +196,7 @@ impl<S: Store> Sync<S> {
         ChannelStatus {
             id: channel.id,
             name: channel.genesis.as_ref().map(|known| known.name.clone()),
-            role: if channel.key.is_some() { Role::Owner } else { Role::Follower },
+            role: role(channel),
             items: channel.log.size(),
             blobs_known: channel.counts.blobs,
             blobs_here: channel.counts.blobs_here,
@@ -214,6 +226,10 @@ impl<S: Store> Sync<S> {
         };
         Ok((ItemStatus { seq, header, state }, item.body.into_bytes()))
     }
+}
+
+fn role(channel: &Channel) -> Role {
+    if channel.key.is_some() { Role::Owner } else { Role::Follower }
 }
 
 fn damaged() -> StoreError {

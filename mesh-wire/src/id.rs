@@ -74,6 +74,27 @@ impl fmt::Debug for Token {
     }
 }
 
+/// What a node is called in the paths of packets: random, of this epoch, told to neighbours only
+/// inside their sessions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HopTag(pub [u8; 2]);
+
+impl fmt::Debug for HopTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HopTag({:04x})", u16::from_be_bytes(self.0))
+    }
+}
+
+/// Who may be found: whoever holds the same key recognises a FIND made with it, and nobody else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FindKey(pub [u8; 32]);
+
+impl fmt::Debug for FindKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FindKey(…)")
+    }
+}
+
 /// A link of this node, numbered by whoever opened it. Never reused within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);

@@ -45,7 +45,7 @@ pub const VERSIONS: [u8; 1] = [1];
 pub use address::Address;
 pub use codec::{DecodeError, Wire};
 pub use fault::Fault;
-pub use id::{ChannelId, Hash, LinkId, PeerId, Token};
+pub use id::{ChannelId, FindKey, Hash, HopTag, LinkId, PeerId, Token};
 pub use label::Label;
 pub use machine::{Carrier, Input, Link, Machine, Role, Secured, Wake};
 pub use rng::Rng;

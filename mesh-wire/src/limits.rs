@@ -87,6 +87,69 @@ pub const HEARD: usize = 256;
 /// Dials under way at one time.
 pub const DIALS: usize = 16;
 
+// ---- Routing -------------------------------------------------------------------------------
+
+/// Hops of a path: the FIND of the widest ring goes so far.
+pub const PATH_HOPS: usize = 32;
+/// Tags in a path: its source, its hops, and room for two patches.
+pub const PATH_TAGS: usize = PATH_HOPS + 8;
+/// Times a packet may be led around a gap on its way.
+pub const PATCHES: u8 = 4;
+/// Hops that a detour may take before it meets the path again.
+pub const DETOUR_HOPS: u8 = 2;
+/// Tags of a path in which a detour may end.
+pub const DETOUR_TAGS: usize = 8;
+/// Tags that a FIND may ask to stay away from.
+pub const AVOIDED: usize = 16;
+/// Bytes in one packet: a record of a session end to end. With every header it fits
+/// [`DATAGRAM_BYTES`].
+pub const PACKET_BYTES: usize = 1024;
+/// FINDs remembered at a node; the oldest goes first. About 100 B each.
+pub const FINDS: usize = 512;
+/// How long a FIND is remembered: twice the longest time its answer takes.
+pub const FIND_LIFE: Duration = Duration::from_secs(10);
+/// FINDs taken from one link in a burst; one more every [`FIND_REFILL`].
+pub const FIND_BURST: u32 = 40;
+/// How long a link waits for its next FIND once its burst is spent: 5 % of 20 kB/s are 25 of 40 B.
+pub const FIND_REFILL: Duration = Duration::from_millis(100);
+/// Longest random wait before a FIND is passed on, so that the shortest way comes first.
+pub const FIND_JITTER: Duration = Duration::from_millis(40);
+/// Answers to one FIND that a node gives, and that it passes on.
+pub const ANSWERS: u8 = 3;
+/// How long further copies of a FIND are answered.
+pub const ANSWER_TIME: Duration = Duration::from_millis(250);
+/// Searches of one node at a time.
+pub const SEARCHES: usize = 32;
+/// Flows of one node: sessions over relays.
+pub const FLOWS: usize = 64;
+/// Paths kept per flow.
+pub const PATHS: usize = 4;
+/// Bytes of packets that wait at a relay for one link; what does not fit is dropped.
+pub const RELAY_BYTES: usize = 128 << 10;
+/// Bytes of packets a node may have sent over one link that the other end has not passed on.
+pub const HOP_BYTES: usize = 64 << 10;
+/// Without a sign of life for so long, the next hop of a packet is thought to be gone.
+pub const HOP_TIME: Duration = Duration::from_millis(300);
+/// A packet that waits longer at a relay is dropped: so relays that wait for each other do not
+/// wait for ever.
+pub const PACKET_TIME: Duration = Duration::from_secs(4);
+/// Hop acknowledgements in one message.
+pub const ACKS: usize = 32;
+/// Longest time before a packet is acknowledged to the hop before.
+pub const ACK_TIME: Duration = Duration::from_millis(20);
+/// How long the answers to a question for a detour are waited for.
+pub const DETOUR_TIME: Duration = Duration::from_millis(200);
+/// How long a detour is used again for other packets.
+pub const DETOUR_LIFE: Duration = Duration::from_secs(10);
+/// Gaps that a node looks for detours around at one time.
+pub const DETOURS: usize = 16;
+/// How long a hop tag that was changed is still good.
+pub const TAG_GRACE: Duration = Duration::from_secs(60);
+/// Packets without an answer for so long make a node doubt a path.
+pub const DOUBT_TIME: Duration = Duration::from_secs(3);
+/// A session over relays that carries nothing for so long is let go.
+pub const FLOW_IDLE: Duration = Duration::from_secs(90);
+
 // ---- Sync ----------------------------------------------------------------------------------
 
 /// Channels shared over one link, the padding included.

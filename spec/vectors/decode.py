@@ -15,6 +15,11 @@ RECORD_BYTES = 65792
 GROUP_BYTES = 65536
 EXTENSION_BYTES = 256
 VERSIONS = 8
+PATH_TAGS = 40
+DETOUR_TAGS = 8
+AVOIDED = 16
+PACKET_BYTES = 1024
+ACKS = 32
 DATAGRAM_BYTES = 1232
 SHARED_CHANNELS = 512
 LOGS = 64
@@ -157,6 +162,7 @@ def layout(**fields):  # WIRE-1
 
 
 U8, U16, U32, U64 = integer(1), number(16), number(32), number(62)
+HOP = fixed(2)
 TOKEN, NONCE, HASH, SIGNATURE = fixed(8), fixed(16), fixed(32), fixed(64)
 TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 
@@ -171,7 +177,18 @@ MESSAGES = {
     0x02: ("Ping", layout(nonce=U64)),
     0x04: ("Pong", layout(nonce=U64)),
     0x05: ("Fragment", layout(message=U32, index=U16, total=U16, bytes=blob(DATAGRAM_BYTES))),
-    0x10: ("Presence", layout(token=TOKEN)),
+    0x10: ("Presence", layout(token=TOKEN, tag=HOP, heard=TOKEN, answer=U8)),
+    0x12: ("Find", layout(
+        id=TOKEN, hops_left=U8, cost=U32, avoid=many(HOP, AVOIDED), tag=TOKEN,
+        hops=many(HOP, DETOUR_TAGS))),
+    0x14: ("Found", layout(
+        id=TOKEN, answer=U8, cost=U32, proof=fixed(16), path=many(HOP, PATH_TAGS))),
+    0x16: ("Packet", layout(
+        number=U32, flow=TOKEN, hops_left=U8, patches=U8, position=U8,
+        path=many(HOP, PATH_TAGS), frame=blob(PACKET_BYTES))),
+    0x18: ("Broken", layout(
+        flow=TOKEN, hops_left=U8, position=U8, gap=U8, path=many(HOP, PATH_TAGS))),
+    0x1A: ("Arrived", layout(numbers=many(U32, ACKS), released=U64)),
     0x20: ("Share", layout(serial=U32, tokens=many(TOKEN, SHARED_CHANNELS))),
     0x22: ("Heard", layout(serials=many(U32, SHARED_CHANNELS))),
     0x24: ("Summary", layout(serial=U32, channel=U32, logs=many(LOG_SUMMARY, LOGS))),

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::iter::Peekable;
 use core::time::Duration;
 
+use mesh_routing::is_routed;
 use mesh_sync::Store;
 use mesh_wire::admission::{Path, Source, Verdict};
 use mesh_wire::codec::{Extensions, List};
@@ -17,6 +18,7 @@ use mesh_wire::{
     limits,
 };
 
+use super::reach::session_key;
 use super::{Node, NodeEvent};
 
 /// One link and how far it has come.
@@ -182,6 +184,8 @@ pub struct LinkReport {
     pub since: Time,
     /// The last measured round trip.
     pub round_trip: Option<Duration>,
+    /// Relays between the two ends; 0 for a neighbour.
+    pub relays: usize,
     /// What went over it.
     pub traffic: Traffic,
 }
@@ -195,6 +199,7 @@ impl<S: Store> Node<S> {
                 peer: open.peer,
                 since: state.since,
                 round_trip: open.control.round_trip,
+                relays: self.router.relays(*link).unwrap_or(0),
                 traffic: state.traffic,
             }),
             Phase::Open(_) | Phase::Knocking { .. } | Phase::Handshake(_) | Phase::Closed => None,
@@ -228,7 +233,7 @@ impl<S: Store> Node<S> {
     pub(super) fn let_in(&mut self, now: Now, id: LinkId, source: &Source, path: Path<'_>) {
         let alive = self.links.values().filter(|link| !matches!(link.phase, Phase::Closed));
         if alive.count() >= limits::LINKS + limits::HALF_OPEN {
-            return self.events.push_back(NodeEvent::Close(id));
+            return self.refuse(id);
         }
         match self.admission.ask(now.time, source, id, path) {
             Verdict::Accept { instead_of } => {
@@ -240,7 +245,17 @@ impl<S: Store> Node<S> {
             Verdict::Retry(reply) => {
                 self.set_phase(id, Phase::Knocking { source: *source, reply: Some(reply) });
             }
-            Verdict::Refuse => self.events.push_back(NodeEvent::Close(id)),
+            Verdict::Refuse => self.refuse(id),
+        }
+    }
+
+    /// Has a link closed that nothing depends on any more.
+    fn refuse(&mut self, id: LinkId) {
+        if is_routed(id) {
+            self.router.close(id);
+            self.links.remove(&id);
+        } else {
+            self.events.push_back(NodeEvent::Close(id));
         }
     }
 
@@ -263,7 +278,9 @@ impl<S: Store> Node<S> {
 
     pub(super) fn link_down(&mut self, now: Now, id: LinkId) {
         self.end(now, id);
-        if let Some(state) = self.links.remove(&id) {
+        if let Some(state) = self.links.remove(&id)
+            && !is_routed(id)
+        {
             self.past = self.past.plus(state.traffic);
         }
     }
@@ -293,7 +310,15 @@ impl<S: Store> Node<S> {
         };
         state.phase = Phase::Open(Box::new(open));
         let link = state.link;
-        self.router.handle(now, Input::LinkUp(id, link));
+        if is_routed(id) {
+            self.router.secured(id, session_key(&binding));
+            self.router.confirm(id);
+        } else {
+            if !self.router.has_neighbours() {
+                self.arrived_somewhere(now.time);
+            }
+            self.router.handle(now, Input::LinkUp(id, link));
+        }
         self.sync.handle(now, Input::LinkUp(id, link));
         self.changed();
         let open = self.links.values().filter(|link| link.peer().is_some()).count();
@@ -321,7 +346,11 @@ impl<S: Store> Node<S> {
         let Some((older, old)) = self.links.iter().find(same) else { return };
         let Some(new) = self.links.get(&newer) else { return };
         let (older, old, new) = (*older, initiated(old), initiated(new));
-        if old == new {
+        // A neighbour needs no relay.
+        if is_routed(older) != is_routed(newer) {
+            let routed = if is_routed(older) { older } else { newer };
+            self.close(now, routed, CloseReason::Duplicate);
+        } else if old == new {
             if new == own {
                 self.close(now, older, CloseReason::Duplicate);
             }
@@ -350,17 +379,18 @@ impl<S: Store> Node<S> {
         let Some(state) = self.links.get_mut(&id) else { return };
         let before = core::mem::replace(&mut state.phase, Phase::Closed);
         self.admission.done(id);
-        match before {
-            Phase::Knocking { .. } | Phase::Handshake(_) => {
-                self.events.push_back(NodeEvent::Close(id));
-            }
-            Phase::Open(_) => {
-                self.events.push_back(NodeEvent::Close(id));
+        let had_session = match before {
+            Phase::Knocking { .. } | Phase::Handshake(_) => false,
+            Phase::Open(_) => true,
+            Phase::Closed => return,
+        };
+        self.refuse(id);
+        if had_session {
+            if !is_routed(id) {
                 self.router.handle(now, Input::LinkDown(id));
-                self.sync.handle(now, Input::LinkDown(id));
-                self.changed();
             }
-            Phase::Closed => {}
+            self.sync.handle(now, Input::LinkDown(id));
+            self.changed();
         }
     }
 

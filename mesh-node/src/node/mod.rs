@@ -7,10 +7,12 @@
 //! | what happens to a received frame | `incoming` |
 //! | what goes into a sent one | `outgoing` |
 //! | the life of a link | `links` |
+//! | whom it looks for beyond its neighbours | `reach` |
 
 mod incoming;
 pub mod links;
 mod outgoing;
+mod reach;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -18,7 +20,7 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
-use mesh_routing::{RouteEvent, Router};
+use mesh_routing::{RouteEvent, Router, TrailEvent, is_routed};
 use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
 use mesh_wire::admission::{Admission, Source};
 use mesh_wire::codec::{Output, Reader};
@@ -27,11 +29,13 @@ use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::CloseReason;
 use mesh_wire::seal::MakeCipher;
 use mesh_wire::{
-    Address, DecodeError, Fault, Input, LinkId, Machine, Now, PeerId, Rng, Time, Wake, Wire, limits,
+    Address, Carrier, DecodeError, Fault, Input, Link, LinkId, Machine, Now, PeerId, Rng, Time,
+    Wake, Wire, limits,
 };
 
 use links::LinkState;
 pub use links::{LinkReport, Traffic};
+use reach::Reach;
 
 /// What a node needs to be told about its surroundings.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,9 @@ pub struct Node<S: Store> {
     links: BTreeMap<LinkId, LinkState>,
     router: Router,
     sync: Sync<S>,
+    reach: Reach,
+    /// The routed link that sent last: they take turns.
+    turn: LinkId,
     banned: BTreeMap<PeerId, Time>,
     attempts: VecDeque<Attempt>,
     past: Traffic,
@@ -117,6 +124,8 @@ impl<S: Store> Node<S> {
             links: BTreeMap::new(),
             router: Router::new(rng.fork("routing")),
             sync: Sync::open(store, rng.fork("sync"))?,
+            reach: Reach::default(),
+            turn: LinkId(0),
             banned: BTreeMap::new(),
             attempts: VecDeque::new(),
             past: Traffic::default(),
@@ -140,6 +149,7 @@ impl<S: Store> Node<S> {
     /// Gives a command to the content layer.
     pub fn sync_mut<R>(&mut self, now: Now, command: impl FnOnce(&mut Sync<S>) -> R) -> R {
         let result = command(&mut self.sync);
+        self.look_at_channels(now);
         self.drain(now);
         self.events.push_back(NodeEvent::Changed);
         result
@@ -206,7 +216,8 @@ impl<S: Store> Node<S> {
     /// Everything that was sent and received.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        self.links.values().fold(self.past, |sum, link| sum.plus(link.traffic))
+        let near = self.links.iter().filter(|(id, _)| !is_routed(**id));
+        near.fold(self.past, |sum, (_, link)| sum.plus(link.traffic))
     }
 
     /// Takes what the layers want done, at once, until they want nothing more.
@@ -215,6 +226,10 @@ impl<S: Store> Node<S> {
             self.events.push_back(match event {
                 RouteEvent::Announce(beacon) => NodeEvent::Announce(beacon),
                 RouteEvent::Dial(to) => NodeEvent::Dial(to),
+                RouteEvent::Trail(event) => {
+                    self.on_trail(now, event);
+                    continue;
+                }
             });
         }
         while let Some(event) = self.sync.poll_event() {
@@ -228,6 +243,25 @@ impl<S: Store> Node<S> {
                 | SyncEvent::StoreFailed { .. }
                 | SyncEvent::StoreBack => self.changed(),
             }
+        }
+    }
+
+    /// A routed link is a link like any other, but that its frames leave inside those of others.
+    // spec: ROUTE-14
+    fn on_trail(&mut self, now: Now, event: TrailEvent) {
+        match event {
+            TrailEvent::Up { link, role, over } => {
+                let (carrier, largest_frame) = (Carrier::Datagram, limits::PACKET_BYTES);
+                let state = Link { role, carrier, largest_frame, secured: None };
+                self.opened(now, link, state, Source::of_link(over));
+            }
+            TrailEvent::Frame(link, frame) => {
+                let frame = frame.try_into_mut().unwrap_or_else(|shared| shared[..].into());
+                self.receive(now, link, frame);
+            }
+            TrailEvent::Down(link) => self.link_down(now, link),
+            TrailEvent::Asked(key) => self.asked(now.time, key),
+            TrailEvent::Searched(key, found) => self.searched(now.time, key, found),
         }
     }
 
@@ -305,7 +339,8 @@ impl<S: Store> Machine for Node<S> {
 
     fn wake_at(&self) -> Option<Wake> {
         let links = self.links.values().filter_map(LinkState::wake_at);
-        let layers = [self.router.wake_at(), self.sync.wake_at()].into_iter().flatten();
+        let layers = [self.router.wake_at(), self.sync.wake_at(), self.reach.wake_at()];
+        let layers = layers.into_iter().flatten();
         let rotate = Wake { at: self.rotate_at, reason: "change the pseudonym" };
         links.chain(layers).chain([rotate]).min_by_key(|wake| wake.at)
     }
@@ -326,6 +361,7 @@ impl<S: Store> Node<S> {
         self.tick_links(now);
         self.router.handle(now, Input::Tick);
         self.sync.handle(now, Input::Tick);
+        self.tick_reach(now.time);
     }
 }
 

@@ -3,10 +3,12 @@
 
 use alloc::vec::Vec;
 
+use mesh_routing::is_routed;
 use mesh_sync::Store;
 use mesh_wire::codec::Output;
 use mesh_wire::fragment::Fragments;
 use mesh_wire::handshake::Handshake;
+use mesh_wire::message::RouteMessage;
 use mesh_wire::message::framed_size;
 use mesh_wire::message::link::{LinkMessage, Padding};
 use mesh_wire::{Carrier, LinkId, Machine, Now, Wire, limits};
@@ -122,6 +124,12 @@ impl<S: Store> Node<S> {
             message.write(record);
             return true;
         }
+        if let Some(message) = self.routed(now, id, room) {
+            message.write(record);
+            return true;
+        }
+        let Some(state) = self.links.get_mut(&id) else { return false };
+        let Phase::Open(open) = &mut state.phase else { return false };
         // What is too large for a datagram leaves in pieces.
         let whole = match state.link.carrier {
             Carrier::Stream => room,
@@ -139,6 +147,27 @@ impl<S: Store> Node<S> {
         true
     }
 }
+
+impl<S: Store> Node<S> {
+    /// The next frame of a routed link whose way begins at the neighbour `over`, wrapped for it.
+    // spec: ROUTE-9
+    fn routed(&mut self, now: Now, over: LinkId, room: usize) -> Option<RouteMessage> {
+        if is_routed(over) || room < PACKET_ROOM {
+            return None;
+        }
+        for routed in self.router.routed_over(now.time, over, self.turn) {
+            let mut frame = Output::new();
+            if self.write_frame(now, routed, limits::PACKET_BYTES, &mut frame) {
+                self.turn = routed;
+                return self.router.wrap(now.time, (routed, over), frame.into());
+            }
+        }
+        None
+    }
+}
+
+/// Bytes that the largest packet takes, with its kind and length.
+const PACKET_ROOM: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
 
 /// The handshake message that is due, if it fits.
 fn handshake_frame(handshake: &mut Handshake, now: Now, room: usize) -> Option<Vec<u8>> {

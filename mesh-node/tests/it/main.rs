@@ -5,6 +5,7 @@ mod idle;
 mod laws;
 mod links;
 mod memory;
+mod relay;
 mod spread;
 mod stranger;
 

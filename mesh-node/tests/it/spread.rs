@@ -4,13 +4,14 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use mesh_sim::{Quality, World, seeds};
-use mesh_sync::{Content, NewItem};
+use mesh_sync::{BlobId, Content, NewItem, Outboard, Store};
+use mesh_wire::limits::GROUP_BYTES;
 use mesh_wire::message::sync::ItemKind;
 use mesh_wire::{ChannelId, Label};
 
 use crate::{TestNode, node, world};
 
-fn publish(world: &mut World<TestNode>, who: usize, channel: ChannelId, text: &str) {
+pub(crate) fn publish(world: &mut World<TestNode>, who: usize, channel: ChannelId, text: &str) {
     let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
     let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
     world.with(who, |node, now| {
@@ -18,19 +19,50 @@ fn publish(world: &mut World<TestNode>, who: usize, channel: ChannelId, text: &s
     });
 }
 
-fn channel(world: &mut World<TestNode>, who: usize) -> ChannelId {
+pub(crate) fn channel(world: &mut World<TestNode>, who: usize) -> ChannelId {
     world.with(who, |node, now| {
         let name = Label::new("news").unwrap();
         node.sync_mut(now, |sync| sync.create_channel(now, &name)).unwrap()
     })
 }
 
-fn follow(world: &mut World<TestNode>, who: usize, channel: ChannelId) {
+pub(crate) fn follow(world: &mut World<TestNode>, who: usize, channel: ChannelId) {
     world.with(who, |node, now| node.sync_mut(now, |sync| sync.follow(now, channel)).unwrap());
 }
 
-fn read(world: &World<TestNode>, who: usize, channel: &ChannelId, seq: u64) -> Option<Bytes> {
+pub(crate) fn read(
+    world: &World<TestNode>,
+    who: usize,
+    channel: &ChannelId,
+    seq: u64,
+) -> Option<Bytes> {
     world.node(who).sync().content(channel, seq).ok().flatten()
+}
+
+/// Publishes a file of `size` bytes as a blob.
+pub(crate) fn publish_blob(
+    world: &mut World<TestNode>,
+    who: usize,
+    channel: ChannelId,
+    size: usize,
+) -> BlobId {
+    let bytes: Vec<u8> = (0..size).map(|at| (at / 251) as u8 ^ at as u8).collect();
+    let mut outboard = Outboard::builder(size as u64);
+    bytes.chunks(GROUP_BYTES).for_each(|group| outboard.push(group));
+    let outboard = outboard.finish().unwrap();
+    let blob = outboard.id();
+    let content = Content::Blob(blob);
+    let item = NewItem { kind: ItemKind::File, name: Label::new("file").unwrap(), content };
+    world.with(who, |node, now| {
+        node.sync_mut(now, |sync| {
+            for (group, at) in bytes.chunks(GROUP_BYTES).zip((0..).step_by(GROUP_BYTES)) {
+                sync.store_mut().write_blob(&blob.hash, at, group).unwrap();
+            }
+            sync.adopt_blob(now, &outboard).unwrap();
+            sync.publish(now, &channel, vec![item]).unwrap();
+        });
+    });
+    blob
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn linked_neighbours_are_not_dialled_again_even_when_their_token_changes() {
         world.with(alice, |alice, now| alice.listen(now.time, PortNumber::new(4000)));
         let announced = world.take_events(alice).into_iter().rev().find_map(|event| match event {
             RouteEvent::Announce(beacon) => Some(beacon),
-            RouteEvent::Dial(_) => None,
+            RouteEvent::Dial(_) | RouteEvent::Trail(_) => None,
         });
         world.run_for(Duration::from_secs(1));
         let beacon = announced.unwrap();

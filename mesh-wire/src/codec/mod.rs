@@ -16,7 +16,7 @@ use thiserror::Error;
 pub use list::{Extensions, List, Opaque};
 pub use reader::Reader;
 
-use crate::{ChannelId, Hash, PeerId, Token, UnixTime, id::WriterId};
+use crate::{ChannelId, Hash, HopTag, PeerId, Token, UnixTime, id::WriterId};
 
 /// What values are written into.
 pub type Output = Vec<u8>;
@@ -151,6 +151,7 @@ fixed! {
     WriterId, 32, |value| value.0, WriterId;
     PeerId, 32, |value| value.0, PeerId;
     Token, 8, |value| value.0, Token;
+    HopTag, 2, |value| value.0, HopTag;
 }
 
 impl Wire for UnixTime {

@@ -1,20 +1,117 @@
-//! Who is around. `spec/3-finding.md`, `spec/4-routing.md`.
+//! Who is around, and how to reach who is not. `spec/3-finding.md`, `spec/4-routing.md`.
 
-use crate::{Token, layout, messages};
+use crate::codec::{List, Opaque};
+use crate::{HopTag, Token, layout, limits, messages};
 
 messages! {
     /// Kinds 0x10 to 0x1f.
     pub enum RouteMessage {
-        /// The sender's beacon token.
+        /// What the sender is called by beacons and in paths.
         Presence = 0x10,
+        /// Who can be reached through you?
+        Find = 0x12,
+        /// The answer, on its way back.
+        Found = 0x14,
+        /// A packet on its way along a path.
+        Packet = 0x16,
+        /// A packet could go no further.
+        Broken = 0x18,
+        /// Packets arrived at the next hop.
+        Arrived = 0x1a,
     }
 }
 
 layout! {
-    /// The neighbour's beacons carry this token from now on: the first message on every link, and
-    /// again whenever its pseudonym changes.
+    /// The neighbour's beacons carry this token, and paths over it this tag, from now on: the first
+    /// message on every link, and again whenever its pseudonym changes.
     pub struct Presence {
-        /// The token.
+        /// In its beacons.
         token: Token,
+        /// In paths.
+        tag: HopTag,
+        /// The receiver's token, as far as it has said; else zeros.
+        heard: Token,
+        /// 1 if the receiver is to say its own now, 0 if not.
+        answer: u8,
+    }
+}
+
+layout! {
+    /// Looks for whoever recognises the tag, or for a way to one of the hops.
+    pub struct Find {
+        /// Random: names this question.
+        id: [u8; 8],
+        /// How many more hops it may go.
+        hops_left: u8,
+        /// What the way so far costs.
+        cost: u32,
+        /// [`crate::HopTag`]s that the way is not to lead over.
+        avoid: List<HopTag, { limits::AVOIDED }>,
+        /// Recognised by who knows the key it was made with. Random if hops are looked for.
+        tag: [u8; 8],
+        /// The hops of a path behind a gap, the next first; none if the tag is meant.
+        hops: List<HopTag, { limits::DETOUR_TAGS }>,
+    }
+}
+
+layout! {
+    /// Somebody was found; each node that passes this back adds itself in front.
+    pub struct Found {
+        /// The question.
+        id: [u8; 8],
+        /// Counts the answers of one node to one question.
+        answer: u8,
+        /// What the way from the asker to the node that was found costs.
+        cost: u32,
+        /// Made with the key of the question. Random if hops were looked for.
+        proof: [u8; 16],
+        /// The hops from here on, the node that was found last.
+        path: List<HopTag, { limits::PATH_TAGS }>,
+    }
+}
+
+layout! {
+    /// A frame of a session between two nodes that are no neighbours.
+    pub struct Packet {
+        /// Counts the packets on this link, from 0 on.
+        number: u32,
+        /// Random: names the session at its two ends.
+        flow: [u8; 8],
+        /// How many more hops it may go.
+        hops_left: u8,
+        /// How often it was led around a gap.
+        patches: u8,
+        /// Where in the path the receiver stands.
+        position: u8,
+        /// Every hop, the source first and the destination last.
+        path: List<HopTag, { limits::PATH_TAGS }>,
+        /// The frame.
+        frame: Opaque<{ limits::PACKET_BYTES }>,
+    }
+}
+
+layout! {
+    /// Goes back to the source of a packet that was dropped, hop by hop.
+    pub struct Broken {
+        /// The packet's session.
+        flow: [u8; 8],
+        /// How many more hops it may go.
+        hops_left: u8,
+        /// Where in the path the receiver stands.
+        position: u8,
+        /// Where in the path the gap is: behind this hop.
+        gap: u8,
+        /// The packet's path.
+        path: List<HopTag, { limits::PATH_TAGS }>,
+    }
+}
+
+layout! {
+    /// Packets that came over this link.
+    pub struct Arrived {
+        /// Their numbers.
+        numbers: List<u32, { limits::ACKS }>,
+        /// Bytes of all packets that came over this link and wait here no longer.
+        released: u64,
     }
 }

@@ -8,7 +8,7 @@ use mesh_wire::Wire;
 use mesh_wire::codec::Problem;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::message::link::{Close, Fragment, Padding, Ping, Pong};
-use mesh_wire::message::routing::Presence;
+use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
 use mesh_wire::message::sync::{
     Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, ItemHeader, Items, PageAsk, PageDrop,
     PageHave, Share, Summary, Want,
@@ -61,6 +61,11 @@ laws! {
     pong: Pong,
     fragment: Fragment,
     presence: Presence,
+    find: Find,
+    found: Found,
+    packet: Packet,
+    broken: Broken,
+    arrived: Arrived,
     share: Share,
     heard: Heard,
     summary: Summary,

@@ -7,13 +7,13 @@ use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::{Close, CloseReason, Fragment, Padding, Ping, Pong};
-use mesh_wire::message::routing::Presence;
+use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
 use mesh_wire::message::sync::{
     Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
     LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
-use mesh_wire::{DecodeError, Hash, Label, Token, UnixTime, Wire};
+use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -52,6 +52,7 @@ as_bytes! {
     Hash: value => &value.0;
     WriterId: value => &value.0;
     Token: value => &value.0;
+    HopTag: value => &value.0;
 }
 
 impl<const MAX: usize> Show for Opaque<MAX> {
@@ -131,7 +132,12 @@ object! {
     Ping { nonce }
     Pong { nonce }
     Fragment { message, index, total, bytes }
-    Presence { token }
+    Presence { token, tag, heard, answer }
+    Find { id, hops_left, cost, avoid, tag, hops }
+    Found { id, answer, cost, proof, path }
+    Packet { number, flow, hops_left, patches, position, path, frame }
+    Broken { flow, hops_left, position, gap, path }
+    Arrived { numbers, released }
     Share { serial, tokens }
     Heard { serials }
     Summary { serial, channel, logs }
@@ -190,7 +196,7 @@ macro_rules! layer {
 }
 layer! {
     LinkMessage { Padding, Close, Ping, Pong, Fragment }
-    RouteMessage { Presence }
+    RouteMessage { Presence, Find, Found, Packet, Broken, Arrived }
     SyncMessage {
         Share, Heard, Summary, Want, Items, PageAsk, PageHave, GroupsWant, CvsWant, Cvs, GroupData,
         PageDrop

@@ -7,7 +7,7 @@ use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::CloseReason;
 use mesh_wire::message::sync::ItemKind;
-use mesh_wire::{Hash, Label, Token, UnixTime, Wire, limits};
+use mesh_wire::{Hash, HopTag, Label, Token, UnixTime, Wire, limits};
 use proptest::prelude::*;
 
 /// A type that random values can be made of.
@@ -56,6 +56,7 @@ macro_rules! wrapped {
 }
 wrapped! {
     [u8; 8]: [u8; 8] => |bytes| bytes;
+    HopTag: [u8; 2] => HopTag;
     [u8; 16]: [u8; 16] => |bytes| bytes;
     [u8; 64]: [[u8; 32]; 2] => |halves| std::array::from_fn(|i| halves[i / 32][i % 32]);
     Hash: [u8; 32] => Hash;

@@ -12,14 +12,14 @@ use mesh_wire::handshake::{Answer, Config, Handshake, Introduction, Pseudonym, R
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::{Close, CloseReason, Fragment, Padding, Ping, Pong};
-use mesh_wire::message::routing::Presence;
+use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
 use mesh_wire::message::sync::{
     Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
     LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::sign::{Context, SigningKey};
-use mesh_wire::{Carrier, Hash, Label, Rng, Time, Token, UnixTime, Wire, limits, seal};
+use mesh_wire::{Carrier, Hash, HopTag, Label, Rng, Time, Token, UnixTime, Wire, limits, seal};
 use serde_json::{Value, json};
 
 use crate::objects::{decode, name_of};
@@ -73,6 +73,54 @@ fn link_examples() -> Vec<Example> {
             Fragment { message: 70_000, index: 1, total: 3, bytes: opaque(b"a part") },
         ),
         ("frame", "an even kind that nobody knows", vec![0xfe, 3, 1, 2, 3]),
+    ]
+}
+
+fn route_examples() -> Vec<Example> {
+    let tags = |tags: &[u8]| tags.iter().map(|tag| HopTag([0x70, *tag])).collect::<Vec<_>>();
+    let path = List::new(&tags(&[1, 2, 3]));
+    let find = Find {
+        id: [1; 8],
+        hops_left: 3,
+        cost: 100,
+        avoid: List::default(),
+        tag: [2; 8],
+        hops: List::default(),
+    };
+    let (avoid, hops) = (List::new(&tags(&[9])), List::new(&tags(&[4, 5])));
+    vec![
+        route(
+            "a token and a tag",
+            Presence {
+                token: Token([1, 2, 3, 4, 5, 6, 7, 8]),
+                tag: HopTag([9, 10]),
+                heard: Token([0; 8]),
+                answer: 1,
+            },
+        ),
+        route("who recognises this tag?", find.clone()),
+        route("who knows a way to one of these hops?", Find { avoid, hops, ..find }),
+        route(
+            "an answer",
+            Found { id: [1; 8], answer: 0, cost: 300, proof: [3; 16], path: path.clone() },
+        ),
+        route(
+            "a packet",
+            Packet {
+                number: 7,
+                flow: [4; 8],
+                hops_left: 11,
+                patches: 0,
+                position: 1,
+                path: path.clone(),
+                frame: opaque(b"sealed"),
+            },
+        ),
+        route(
+            "a gap behind the second hop",
+            Broken { flow: [4; 8], hops_left: 11, position: 0, gap: 1, path },
+        ),
+        route("three packets", Arrived { numbers: List::new(&[7, 8, 9]), released: 4096 }),
     ]
 }
 
@@ -150,7 +198,7 @@ fn sync_examples() -> Vec<Example> {
 pub(crate) fn examples() -> Vec<Example> {
     let introduction = Introduction { extensions: Extensions::default() };
     let mut all = link_examples();
-    all.push(route("a token", Presence { token: Token([1, 2, 3, 4, 5, 6, 7, 8]) }));
+    all.extend(route_examples());
     all.extend(sync_examples());
     all.push(alone(
         "Beacon",

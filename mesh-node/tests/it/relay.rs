@@ -1,0 +1,109 @@
+//! Nodes that are no neighbours: others carry for them and learn nothing.
+
+use core::time::Duration;
+
+use mesh_sim::{Quality, World, seeds};
+use mesh_sync::BlobId;
+use mesh_wire::ChannelId;
+
+use crate::spread::{channel, follow, publish, publish_blob, read};
+use crate::{TestNode, node, world};
+
+/// A line of `count` nodes, the neighbours linked.
+fn line(world: &mut World<TestNode>, count: usize, quality: Quality) -> Vec<usize> {
+    let nodes: Vec<usize> = (0..count).map(|_| world.add(node)).collect();
+    for pair in nodes.windows(2) {
+        world.connect(pair[0], pair[1], quality);
+    }
+    nodes
+}
+
+fn relays(world: &World<TestNode>, who: usize) -> Vec<usize> {
+    world.node(who).links().map(|link| link.relays).filter(|relays| *relays > 0).collect()
+}
+
+// spec: ROUTE-14, ROUTE-18
+#[test]
+fn a_channel_crosses_nodes_that_follow_nothing() {
+    for quality in [Quality::STREAM, Quality { loss_per_mille: 30, ..Quality::DATAGRAM }] {
+        for length in [3, 5, 8] {
+            for seed in seeds(2) {
+                let mut world = world(seed);
+                let nodes = line(&mut world, length, quality);
+                world.run_for(Duration::from_secs(2));
+                let (first, last) = (nodes[0], nodes[length - 1]);
+                let news = channel(&mut world, first);
+                publish(&mut world, first, news, "far away");
+                follow(&mut world, last, news);
+                let got = world.run_until(Duration::from_secs(30), |world| {
+                    read(world, last, &news, 1).as_deref() == Some(b"far away")
+                });
+                assert!(got, "seed {seed}: nothing over {length} nodes, {quality:?}");
+                assert_eq!(relays(&world, last), [length - 2]);
+                // What comes later takes the session that is there.
+                publish(&mut world, first, news, "and more");
+                let got = world.run_until(Duration::from_secs(10), |world| {
+                    read(world, last, &news, 2).as_deref() == Some(b"and more")
+                });
+                assert!(got, "seed {seed}: no second item over {length} nodes");
+                for relay in &nodes[1..length - 1] {
+                    assert_eq!(world.node(*relay).sync().channels(), []);
+                    assert!(relays(&world, *relay).is_empty());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_file_crosses_a_relay() {
+    for seed in seeds(2) {
+        let mut world = world(seed);
+        let nodes = line(&mut world, 3, Quality::STREAM);
+        world.run_for(Duration::from_secs(2));
+        let files = channel(&mut world, nodes[0]);
+        let blob: BlobId = publish_blob(&mut world, nodes[0], files, 3 << 20);
+        follow(&mut world, nodes[2], files);
+        let here = |world: &World<TestNode>| {
+            world.node(nodes[2]).sync().blob(&blob).is_ok_and(|blob| blob.is_complete())
+        };
+        assert!(world.run_until(Duration::from_secs(60), here), "seed {seed}: the file is missing");
+    }
+}
+
+/// No relay of the path is left: the next best carries on.
+#[test]
+fn when_a_relay_leaves_another_takes_over() {
+    for seed in seeds(4) {
+        let mut world = world(seed);
+        let [near, one, other, far] = [(); 4].map(|()| world.add(node));
+        let first = world.connect(near, one, Quality::STREAM).0;
+        for (from, to) in [(one, far), (near, other), (other, far)] {
+            world.connect(from, to, Quality::STREAM);
+        }
+        world.run_for(Duration::from_secs(2));
+        let news: ChannelId = channel(&mut world, near);
+        follow(&mut world, far, news);
+        publish(&mut world, near, news, "first");
+        let got = |world: &World<TestNode>, seq| read(world, far, &news, seq).is_some();
+        assert!(world.run_until(Duration::from_secs(30), |world| got(world, 1)), "seed {seed}");
+        world.disconnect(first);
+        publish(&mut world, near, news, "second");
+        assert!(world.run_until(Duration::from_secs(10), |world| got(world, 2)), "seed {seed}");
+    }
+}
+
+/// Nothing is looked for, carried or kept where nobody wants anything.
+#[test]
+fn routing_says_nothing_when_nothing_is_wanted() {
+    let mut world = world(7);
+    let nodes = line(&mut world, 6, Quality::STREAM);
+    world.run_for(Duration::from_secs(60));
+    let sent = |world: &World<TestNode>| -> u64 {
+        nodes.iter().map(|node| world.node(*node).traffic().sent).sum()
+    };
+    let before = sent(&world);
+    // Until the neighbours ask each other whether they are there.
+    world.run_for(Duration::from_secs(50));
+    assert_eq!(sent(&world), before);
+}

@@ -1,0 +1,245 @@
+//! FIND and FOUND: how a question spreads and how its answers come back.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use mesh_wire::codec::List;
+use mesh_wire::message::routing::{Find, Found};
+use mesh_wire::{FindKey, HopTag, LinkId, Role, Time, limits};
+
+use super::flow::{Flow, Path};
+use super::search::{Search, Wanted};
+use super::seen::Entry;
+use super::{TrailEvent, Trails};
+
+/// What is hashed under the key of a FIND for its tag.
+const ASKED: u8 = 0;
+/// What is hashed under the key of a FIND for the proof of an answer.
+const ANSWERED: u8 = 1;
+
+// spec: ROUTE-4
+fn tag(key: &FindKey, id: &[u8; 8]) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new_keyed(&key.0);
+    let hash = hasher.update(&[ASKED]).update(id).finalize();
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+// spec: ROUTE-7
+fn proof(key: &FindKey, id: &[u8; 8], (answer, last): (u8, HopTag)) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_keyed(&key.0);
+    let hash = hasher.update(&[ANSWERED]).update(id).update(&[answer]).update(&last.0).finalize();
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+impl Trails {
+    /// Sends the FIND of a search to every neighbour.
+    // spec: ROUTE-4
+    pub(super) fn ask(&mut self, search: &Search) {
+        let blamed: Vec<HopTag> = self.blame.iter().map(|(tag, ..)| *tag).collect();
+        let find = Find {
+            id: search.id,
+            hops_left: search.hops(&mut self.rng),
+            cost: self.rng.below(64) as u32,
+            avoid: List::new(&blamed),
+            tag: tag(&search.key, &search.id),
+            hops: List::default(),
+        };
+        self.pass_on(&find, &[]);
+    }
+
+    /// Gives a FIND to every neighbour but these.
+    pub(super) fn pass_on(&mut self, find: &Find, but: &[LinkId]) {
+        for (link, hop) in &mut self.hops {
+            if !but.contains(link) {
+                hop.say(find.clone().into());
+            }
+        }
+    }
+
+    /// Takes a FIND from a neighbour.
+    // spec: ROUTE-5
+    pub(super) fn found_find(&mut self, now: Time, link: LinkId, mut find: Find) {
+        let Some(hop) = self.hops.get_mut(&link) else { return };
+        let is_own = self.searches.iter().any(|search| search.id == find.id)
+            || self.detours.contains_key(&find.id);
+        if is_own || !hop.finds.take(now) {
+            return;
+        }
+        find.cost = find.cost.saturating_add(hop.cost());
+        if let Some(entry) = self.seen.get(now, &find.id) {
+            if entry.heard.len() < limits::LINKS && !entry.heard.contains(&link) {
+                entry.heard.push(link);
+            }
+            let is_as_good = find.cost <= entry.cost.saturating_add(entry.cost / 2);
+            let is_in_time = now < entry.since + limits::ANSWER_TIME;
+            let may = entry.given > 0 && entry.given < limits::ANSWERS && is_in_time && is_as_good;
+            if may {
+                self.answer(now, link, &find);
+            }
+            return;
+        }
+        let entry = Entry {
+            ingress: link,
+            heard: [link].into(),
+            cost: find.cost,
+            since: now,
+            onward: None,
+            given: 0,
+            passed: 0,
+        };
+        self.seen.insert(find.id, entry);
+        if !self.answer(now, link, &find) {
+            self.plan_to_pass_on(now, find);
+        }
+    }
+
+    fn plan_to_pass_on(&mut self, now: Time, mut find: Find) {
+        let is_avoided = find.avoid.iter().any(|tag| self.is_mine(now, tag));
+        let (true, false) = (find.hops_left > 1, is_avoided) else { return };
+        find.hops_left = find.hops_left.min(limits::PATH_HOPS as u8 + 1) - 1;
+        let longest = if find.hops.is_empty() { limits::FIND_JITTER } else { SHORT_JITTER };
+        let wait = self.rng.below(longest.as_micros() as u64);
+        let at = now + Duration::from_micros(wait);
+        if let Some(entry) = self.seen.get(now, &find.id) {
+            entry.onward = Some((at, find));
+        }
+    }
+
+    /// Answers a FIND that means this node or one of its neighbours; says whether it did.
+    // spec: ROUTE-7
+    fn answer(&mut self, now: Time, link: LinkId, find: &Find) -> bool {
+        let Some(entry) = self.seen.get(now, &find.id) else { return false };
+        let answer = entry.given;
+        let found = if find.hops.is_empty() {
+            let flows = self.flows.values().filter_map(|flow| flow.key.as_ref());
+            let Some(key) = self.keys.iter().chain(flows).find(|k| tag(k, &find.id) == find.tag)
+            else {
+                return false;
+            };
+            let proof = proof(key, &find.id, (answer, self.tag));
+            if self.keys.contains(key) && answer == 0 {
+                self.events.push_back(TrailEvent::Asked(*key));
+            }
+            let path = List::new(&[self.tag]);
+            Found { id: find.id, answer, cost: find.cost, proof, path }
+        } else {
+            let Some(path) = self.way_to(now, link, find) else { return false };
+            let (proof, path) = (self.rng.bytes(), List::new(&path));
+            Found { id: find.id, answer, cost: find.cost, proof, path }
+        };
+        if let Some(entry) = self.seen.get(now, &find.id) {
+            entry.given += 1;
+        }
+        if let Some(hop) = self.hops.get_mut(&link) {
+            hop.say(found.into());
+        }
+        true
+    }
+
+    /// The hops from here to the furthest of those looked for, if this node or a neighbour is one.
+    // spec: ROUTE-13
+    fn way_to(&self, now: Time, ingress: LinkId, find: &Find) -> Option<Vec<HopTag>> {
+        let beyond: Vec<HopTag> = find.hops.iter().collect();
+        beyond.iter().rev().find_map(|tag| {
+            if self.is_mine(now, *tag) {
+                return Some([*tag].into());
+            }
+            let near = self.hop_called(now, *tag).filter(|link| *link != ingress);
+            near.map(|_| [self.tag, *tag].into())
+        })
+    }
+
+    /// Takes an answer: to a question of this node's own, or to pass back.
+    // spec: ROUTE-8
+    pub(super) fn found_found(&mut self, now: Time, link: LinkId, mut found: Found) {
+        let way: Vec<HopTag> = found.path.iter().collect();
+        if way.is_empty() || way.len() >= limits::PATH_TAGS {
+            return;
+        }
+        if let Some(detour) = self.detours.get_mut(&found.id) {
+            return detour.answer(way);
+        }
+        if let Some(at) = self.searches.iter().position(|search| search.id == found.id) {
+            return self.found_own(now, (at, link), &found, way);
+        }
+        let Some(entry) = self.seen.get(now, &found.id) else { return };
+        let ingress = entry.ingress;
+        if entry.passed >= limits::ANSWERS || ingress == link || way.contains(&self.tag) {
+            return;
+        }
+        entry.passed += 1;
+        let path: Vec<HopTag> = [self.tag].into_iter().chain(way).collect();
+        found.path = List::new(&path);
+        if let Some(hop) = self.hops.get_mut(&ingress) {
+            hop.say(found.into());
+        }
+    }
+
+    fn found_own(
+        &mut self,
+        now: Time,
+        (at, over): (usize, LinkId),
+        found: &Found,
+        way: Vec<HopTag>,
+    ) {
+        let Some(search) = self.searches.get(at) else { return };
+        let Some(last) = way.last().copied() else { return };
+        let is_neighbour = way.len() == 1 && search.wanted == Wanted::Anybody;
+        if is_neighbour || proof(&search.key, &found.id, (found.answer, last)) != found.proof {
+            return;
+        }
+        let hops: Vec<HopTag> = [self.tag].into_iter().chain(way).collect();
+        let path = Path { hops, cost: found.cost };
+        let flow = match (search.wanted, search.found) {
+            (Wanted::Path(flow), _) => Some(flow),
+            (Wanted::Anybody, Some(flow)) => {
+                // An answer of somebody else is left alone: one session is enough.
+                let same = self.flows.get(&flow).and_then(Flow::path);
+                same.filter(|known| known.hops.last() == Some(&last)).map(|_| flow)
+            }
+            (Wanted::Anybody, None) => None,
+        };
+        let link = match flow {
+            Some(link) => {
+                if let Some(flow) = self.flows.get_mut(&link) {
+                    flow.add(path);
+                }
+                link
+            }
+            None if search.found.is_some() || self.flows.len() >= limits::FLOWS => return,
+            None => {
+                let name = self.rng.bytes();
+                self.open(now, (name, Role::Initiator), path, over)
+            }
+        };
+        if let Some(search) = self.searches.get_mut(at) {
+            search.found(now, link);
+        }
+    }
+
+    /// A new flow along `path`.
+    pub(super) fn open(
+        &mut self,
+        now: Time,
+        (name, role): ([u8; 8], Role),
+        path: Path,
+        over: LinkId,
+    ) -> LinkId {
+        let link = LinkId(self.next_flow);
+        self.next_flow += 1;
+        self.flows.insert(link, Flow::new(now, name, path));
+        self.events.push_back(TrailEvent::Up { link, role, over });
+        link
+    }
+
+    /// The neighbour that is called `tag` and can be given packets: the oldest link, so that who
+    /// takes another's name gets nothing.
+    // spec: ROUTE-3
+    pub(super) fn hop_called(&self, now: Time, tag: HopTag) -> Option<LinkId> {
+        let called = |hop: &super::Hop| hop.is_usable() && hop.is_called(now, tag);
+        self.hops.iter().find(|(_, hop)| called(hop)).map(|(link, _)| *link)
+    }
+}
+
+/// Longest random wait of a question for a detour: packets wait for its answer.
+const SHORT_JITTER: Duration = Duration::from_millis(10);

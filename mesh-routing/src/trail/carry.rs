@@ -1,0 +1,319 @@
+//! Packets: along their path, around a gap, or back with the news that there is one.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use mesh_wire::codec::{List, Opaque};
+use mesh_wire::message::routing::{Broken, Find, Packet, RouteMessage};
+use mesh_wire::{HopTag, LinkId, Role, Time, Wire, limits};
+
+use super::detour::Detour;
+use super::flow::{Flow, Path};
+use super::hop::{Ingress, Waiting};
+use super::search::Wanted;
+use super::{TrailEvent, Trails};
+
+/// Hops that a packet may go beyond the length of its path.
+const SPARE_HOPS: u8 = 8;
+
+impl Trails {
+    /// Takes a packet from a neighbour.
+    // spec: ROUTE-9
+    pub(super) fn packet(&mut self, now: Time, link: LinkId, packet: Packet) {
+        let bytes = packet.size();
+        if let Some(hop) = self.hops.get_mut(&link) {
+            hop.owe(now, packet.number);
+        }
+        let path: Vec<HopTag> = packet.path.iter().collect();
+        let position = usize::from(packet.position);
+        let is_mine = position > 0 && path.get(position).is_some_and(|tag| self.is_mine(now, *tag));
+        if !is_mine || packet.hops_left == 0 || packet.patches > limits::PATCHES {
+            return self.release(now, Some(Ingress { link, bytes }));
+        }
+        if position + 1 == path.len() {
+            self.deliver(now, link, &packet, path);
+            return self.release(now, Some(Ingress { link, bytes }));
+        }
+        let until = now + limits::PACKET_TIME;
+        self.forward(now, Waiting { packet, ingress: Some(Ingress { link, bytes }), until });
+    }
+
+    /// The room of a packet at this node is free again.
+    fn release(&mut self, now: Time, ingress: Option<Ingress>) {
+        let Some(Ingress { link, bytes }) = ingress else { return };
+        if let Some(hop) = self.hops.get_mut(&link) {
+            hop.release(now, bytes);
+        }
+    }
+
+    /// A packet for this node.
+    // spec: ROUTE-14
+    fn deliver(&mut self, now: Time, over: LinkId, packet: &Packet, mut path: Vec<HopTag>) {
+        path.reverse();
+        let back = Path { cost: path.len() as u32, hops: path };
+        let is_full = self.flows.len() >= limits::FLOWS;
+        let known = self.flows.iter_mut().find(|(_, flow)| flow.name == packet.flow);
+        let link = match known {
+            Some((link, flow)) => {
+                flow.came(now, back);
+                let improve = flow.key.filter(|_| packet.patches > 0 && flow.may_improve(now));
+                let link = *link;
+                if let Some(key) = improve {
+                    self.seek(now, key, Wanted::Path(link));
+                }
+                link
+            }
+            None if is_full => return,
+            None => self.open(now, (packet.flow, Role::Responder), back, over),
+        };
+        self.events.push_back(TrailEvent::Frame(link, packet.frame.bytes().clone()));
+    }
+
+    /// Gives a packet to the furthest hop of its path that is a neighbour; or looks for a way
+    /// around the gap; or tells its source.
+    // spec: ROUTE-9
+    pub(super) fn forward(&mut self, now: Time, mut waiting: Waiting) {
+        let path: Vec<HopTag> = waiting.packet.path.iter().collect();
+        let position = usize::from(waiting.packet.position);
+        if let Some((at, link)) = self.next_hop(now, &path, position)
+            && waiting.over() != Some(link)
+        {
+            let Some(hop) = self.hops.get_mut(&link) else { return };
+            waiting.packet.position = at as u8;
+            waiting.packet.hops_left = waiting.packet.hops_left.saturating_sub(1);
+            if let Err(full) = hop.queue(waiting) {
+                self.release(now, full.ingress);
+            }
+            return;
+        }
+        self.detour(now, waiting, &path);
+    }
+
+    /// The furthest hop behind `position` that is a neighbour.
+    fn next_hop(&self, now: Time, path: &[HopTag], position: usize) -> Option<(usize, LinkId)> {
+        let beyond = path.iter().enumerate().skip(position + 1).rev();
+        beyond.into_iter().find_map(|(at, tag)| self.hop_called(now, *tag).map(|link| (at, link)))
+    }
+
+    // spec: ROUTE-13
+    fn detour(&mut self, now: Time, mut waiting: Waiting, path: &[HopTag]) {
+        let position = usize::from(waiting.packet.position);
+        let beyond: Vec<HopTag> =
+            path.iter().skip(position + 1).take(limits::DETOUR_TAGS).copied().collect();
+        if waiting.packet.patches >= limits::PATCHES || beyond.is_empty() {
+            return self.give_up(now, waiting, path);
+        }
+        if let Some(patched) = self.ways.iter().find_map(|way| way.apply(path, position)) {
+            let next = self.next_hop(now, &patched, position);
+            if next.is_some_and(|(_, link)| Some(link) != waiting.over()) {
+                waiting.packet.path = List::new(&patched);
+                waiting.packet.patches += 1;
+                return self.forward(now, waiting);
+            }
+        }
+        let same = |detour: &&mut Detour| detour.beyond == beyond;
+        if let Some(detour) = self.detours.values_mut().find(same) {
+            if detour.weight() < limits::RELAY_BYTES {
+                return detour.waiting.push(waiting);
+            }
+            return self.release(now, waiting.ingress);
+        }
+        let others = self.hops.keys().filter(|link| Some(**link) != waiting.over()).count();
+        if self.detours.len() >= limits::DETOURS || others == 0 {
+            return self.give_up(now, waiting, path);
+        }
+        let find = Find {
+            id: self.rng.bytes(),
+            hops_left: limits::DETOUR_HOPS,
+            cost: 0,
+            avoid: List::default(),
+            tag: self.rng.bytes(),
+            hops: List::new(&beyond),
+        };
+        self.pass_on(&find, &waiting.over().into_iter().collect::<Vec<_>>());
+        let mut detour = Detour::new(now, beyond);
+        detour.waiting.push(waiting);
+        self.detours.insert(find.id, detour);
+    }
+
+    /// Detours whose time is over: packets go around, or no further.
+    pub(super) fn tick_detours(&mut self, now: Time) {
+        let due = |(id, detour): (&[u8; 8], &Detour)| (detour.until <= now).then_some(*id);
+        let due: Vec<[u8; 8]> = self.detours.iter().filter_map(due).collect();
+        for id in due {
+            let Some(detour) = self.detours.remove(&id) else { continue };
+            let way = detour.way(now);
+            if let Some(way) = &way {
+                self.ways.push(way.clone());
+                let more = self.ways.len().saturating_sub(limits::DETOURS);
+                self.ways.drain(..more);
+            }
+            for mut waiting in detour.waiting {
+                let path: Vec<HopTag> = waiting.packet.path.iter().collect();
+                let position = usize::from(waiting.packet.position);
+                let patched = way.as_ref().and_then(|way| way.apply(&path, position));
+                let next = |path: &[HopTag]| self.next_hop(now, path, position);
+                match patched.filter(|path| next(path).is_some()) {
+                    Some(patched) => {
+                        waiting.packet.path = List::new(&patched);
+                        waiting.packet.patches += 1;
+                        self.forward(now, waiting);
+                    }
+                    None => self.give_up(now, waiting, &path),
+                }
+            }
+        }
+    }
+
+    /// Drops a packet and tells its source where the gap is.
+    // spec: ROUTE-17
+    fn give_up(&mut self, now: Time, waiting: Waiting, path: &[HopTag]) {
+        let packet = &waiting.packet;
+        self.release(now, waiting.ingress);
+        let broken = Broken {
+            flow: packet.flow,
+            hops_left: (path.len() as u8).saturating_add(SPARE_HOPS),
+            position: packet.position,
+            gap: packet.position,
+            path: packet.path.clone(),
+        };
+        self.back(now, broken, path);
+    }
+
+    /// Sends the news of a gap one hop further towards the source, or takes it.
+    fn back(&mut self, now: Time, mut broken: Broken, path: &[HopTag]) {
+        let position = usize::from(broken.position);
+        if position == 0 {
+            return self.heard_of_gap(now, &broken, path);
+        }
+        let before = path.iter().enumerate().take(position);
+        let mut near = before.filter_map(|(at, tag)| Some((at, self.hop_called(now, *tag)?)));
+        let Some((at, link)) = near.next() else { return };
+        let Some(hops_left) = broken.hops_left.checked_sub(1) else { return };
+        (broken.position, broken.hops_left) = (at as u8, hops_left);
+        if let Some(hop) = self.hops.get_mut(&link) {
+            hop.say(broken.into());
+        }
+    }
+
+    /// Takes the news of a gap from a neighbour.
+    // spec: ROUTE-17
+    pub(super) fn broken(&mut self, now: Time, broken: Broken) {
+        let path: Vec<HopTag> = broken.path.iter().collect();
+        let own = path.get(usize::from(broken.position));
+        if own.is_some_and(|tag| self.is_mine(now, *tag)) && broken.position < broken.gap {
+            self.back(now, broken, &path);
+        }
+    }
+
+    fn heard_of_gap(&mut self, now: Time, broken: &Broken, path: &[HopTag]) {
+        let flow = self.flows.iter_mut().find(|(_, flow)| flow.name == broken.flow);
+        let Some((link, flow)) = flow else { return };
+        flow.broken(path, usize::from(broken.gap));
+        let (link, key) = (*link, flow.key);
+        self.repair(now, link, key);
+    }
+
+    /// The flows that may send over `link` now, as their best path begins there: those behind
+    /// `after` come first, so that they take turns.
+    pub(crate) fn flows_over(&self, now: Time, link: LinkId, after: LinkId) -> Vec<LinkId> {
+        if self.flows.is_empty() || self.hops.get(&link).is_none_or(|hop| !hop.has_room()) {
+            return Vec::new();
+        }
+        let begins_there = |flow: &Flow| {
+            let path = flow.path().map(|path| path.hops.as_slice()).unwrap_or_default();
+            self.next_hop(now, path, 0).is_some_and(|(_, over)| over == link)
+        };
+        let flows = self.flows.iter().filter(|(_, flow)| begins_there(flow));
+        let mut flows: Vec<LinkId> = flows.map(|(flow, _)| *flow).collect();
+        flows.sort_by_key(|flow| *flow <= after);
+        flows
+    }
+
+    /// Wraps a frame of a flow for the link that [`Self::flows_over`] was asked about.
+    // spec: ROUTE-9
+    pub(crate) fn wrap(
+        &mut self,
+        now: Time,
+        (flow, link): (LinkId, LinkId),
+        frame: Bytes,
+    ) -> Option<RouteMessage> {
+        let state = self.flows.get_mut(&flow)?;
+        let mut hops = state.path()?.hops.clone();
+        if let Some(own) = hops.first_mut() {
+            *own = self.tag;
+        }
+        let name = state.name;
+        let (at, _) = self.next_hop(now, &hops, 0)?;
+        self.flows.get_mut(&flow)?.sent(now);
+        let packet = Packet {
+            number: 0,
+            flow: name,
+            hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS),
+            patches: 0,
+            position: at as u8,
+            path: List::new(&hops),
+            frame: Opaque::new(frame)?,
+        };
+        let waiting = Waiting { packet, ingress: None, until: now + limits::PACKET_TIME };
+        Some(self.hops.get_mut(&link)?.number(now, waiting).into())
+    }
+
+    /// The next message for a neighbour.
+    pub(crate) fn poll_send(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        room: usize,
+    ) -> Option<RouteMessage> {
+        let hop = self.hops.get_mut(&link)?;
+        if let Some(control) = hop.next_control(room) {
+            return Some(control);
+        }
+        let (packet, waiting) = hop.next_packet(now, room)?;
+        self.release(now, waiting.ingress);
+        Some(packet.into())
+    }
+
+    /// Packets that were lost or wait too long.
+    pub(super) fn tick_hops(&mut self, now: Time) {
+        let links: Vec<LinkId> = self.hops.keys().copied().collect();
+        for link in links {
+            let Some(hop) = self.hops.get_mut(&link) else { continue };
+            hop.tick(now);
+            let (stale, lost) = (hop.stale(now), hop.overdue(now));
+            for waiting in stale {
+                self.release(now, waiting.ingress);
+            }
+            for mut waiting in lost.into_iter().filter(|waiting| now < waiting.until) {
+                // It stands again where it was before it was sent here.
+                waiting.packet.position = self.own_position(now, &waiting.packet);
+                // Its room was given back when it was sent.
+                waiting.ingress = None;
+                self.forward(now, waiting);
+            }
+        }
+        let gone: Vec<LinkId> = self.flows_without_a_way(now);
+        for link in gone {
+            let key = self.flows.get(&link).and_then(|flow| flow.key);
+            if let Some(flow) = self.flows.get_mut(&link) {
+                flow.drop_path();
+            }
+            self.repair(now, link, key);
+        }
+    }
+
+    /// Flows whose best path begins at no neighbour, and that are not being repaired.
+    fn flows_without_a_way(&self, now: Time) -> Vec<LinkId> {
+        let stuck = self.flows.iter().filter(|(_, flow)| {
+            flow.path().is_some_and(|path| self.next_hop(now, &path.hops, 0).is_none())
+        });
+        stuck.map(|(link, _)| *link).collect()
+    }
+
+    fn own_position(&self, now: Time, packet: &Packet) -> u8 {
+        let before = packet.path.iter().take(usize::from(packet.position));
+        let own = before.enumerate().filter(|(_, tag)| self.is_mine(now, *tag)).last();
+        own.map_or(0, |(at, _)| at as u8)
+    }
+}

@@ -1,0 +1,81 @@
+//! Gaps in paths: packets wait a moment for a way around, which is used for others, too.
+
+use alloc::vec::Vec;
+
+use mesh_wire::{HopTag, Time, limits};
+
+use super::hop::Waiting;
+
+/// A question for a way around a gap.
+#[derive(Debug)]
+pub(crate) struct Detour {
+    /// The hops behind the gap; the next first.
+    pub(crate) beyond: Vec<HopTag>,
+    pub(crate) waiting: Vec<Waiting>,
+    /// Where the best answer meets the path again, and its hops up to there.
+    best: Option<(usize, Vec<HopTag>)>,
+    pub(crate) until: Time,
+}
+
+impl Detour {
+    pub(crate) fn new(now: Time, beyond: Vec<HopTag>) -> Self {
+        Self { beyond, waiting: Vec::new(), best: None, until: now + limits::DETOUR_TIME }
+    }
+
+    /// An answer. The best one skips most of the path and adds least.
+    // spec: ROUTE-13
+    pub(crate) fn answer(&mut self, way: Vec<HopTag>) {
+        let Some(meets) = self.beyond.iter().rposition(|tag| way.last() == Some(tag)) else {
+            return;
+        };
+        let gain = |meets: usize, way: &[HopTag]| meets as isize - way.len() as isize;
+        let is_better = self.best.as_ref().is_none_or(|(m, w)| gain(*m, w) < gain(meets, &way));
+        if is_better && way.len() <= usize::from(limits::DETOUR_HOPS) + 1 {
+            self.best = Some((meets, way));
+        }
+    }
+
+    /// The way around, for this and later packets.
+    pub(crate) fn way(&self, now: Time) -> Option<Way> {
+        let (meets, way) = self.best.as_ref()?;
+        let until = now + limits::DETOUR_LIFE;
+        Some(Way {
+            gap: *self.beyond.first()?,
+            end: *self.beyond.get(*meets)?,
+            way: way.clone(),
+            until,
+        })
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        let waiting: usize = self.waiting.iter().map(|w| w.packet.frame.bytes().len() + 128).sum();
+        size_of::<Self>() + waiting
+    }
+}
+
+/// A way around a gap that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    /// The hop that cannot be reached.
+    gap: HopTag,
+    /// The hop of the path where it ends.
+    end: HopTag,
+    /// The hops up to there.
+    way: Vec<HopTag>,
+    pub(crate) until: Time,
+}
+
+impl Way {
+    /// `path` led around the hop behind `position`, if this way does that.
+    // spec: ROUTE-13
+    pub(crate) fn apply(&self, path: &[HopTag], position: usize) -> Option<Vec<HopTag>> {
+        let beyond = path.get(position + 1..)?;
+        if beyond.first() != Some(&self.gap) {
+            return None;
+        }
+        let end = beyond.iter().position(|tag| *tag == self.end)?;
+        let (before, after) = (path.get(..=position)?, beyond.get(end + 1..)?);
+        let patched: Vec<_> = before.iter().chain(&self.way).chain(after).copied().collect();
+        (patched.len() <= limits::PATH_TAGS).then_some(patched)
+    }
+}

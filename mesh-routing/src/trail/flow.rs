@@ -1,0 +1,147 @@
+//! A session over relays: the paths it may take, and whether they work.
+
+use alloc::vec::Vec;
+
+use mesh_wire::{FindKey, HopTag, Time, limits};
+
+/// Every hop of a way, this node first, and what it costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) hops: Vec<HopTag>,
+    pub(crate) cost: u32,
+}
+
+/// One end of a session over relays.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// Its name at both ends.
+    pub(crate) name: [u8; 8],
+    /// What finds the other end again, once there is a session.
+    pub(crate) key: Option<FindKey>,
+    /// The best first.
+    paths: Vec<Path>,
+    /// The way back of the last packet, until the frame in it proves to be genuine.
+    candidate: Option<Path>,
+    /// When the first packet left that nothing has answered.
+    unanswered: Option<Time>,
+    /// Times in a row that no answer came.
+    doubts: u8,
+    /// When it last carried something.
+    used: Time,
+    /// When a better path may be looked for.
+    improve: Time,
+}
+
+/// What is to be done about a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// It carried nothing for long, or nothing can be done.
+    End,
+    /// Another path.
+    Path,
+}
+
+impl Flow {
+    pub(crate) fn new(now: Time, name: [u8; 8], path: Path) -> Self {
+        Self {
+            name,
+            key: None,
+            paths: [path].into(),
+            candidate: None,
+            unanswered: None,
+            doubts: 0,
+            used: now,
+            improve: now,
+        }
+    }
+
+    /// The path in use.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.paths.first()
+    }
+
+    /// A path that was found.
+    pub(crate) fn add(&mut self, path: Path) {
+        self.paths.retain(|known| known.hops.get(1..) != path.hops.get(1..));
+        let at = self.paths.partition_point(|known| known.cost <= path.cost);
+        self.paths.insert(at, path);
+        self.paths.truncate(limits::PATHS);
+    }
+
+    /// A packet came over `path`, turned round.
+    pub(crate) fn came(&mut self, now: Time, path: Path) {
+        self.used = now;
+        self.candidate = Some(path);
+    }
+
+    /// Whether it is time to look for a path without detours; if so, not again for a while.
+    // spec: ROUTE-13
+    pub(crate) fn may_improve(&mut self, now: Time) -> bool {
+        let may = self.improve <= now;
+        if may {
+            self.improve = now + limits::DOUBT_TIME;
+        }
+        may
+    }
+
+    /// What came last was genuine: its way works, and comes first.
+    // spec: ROUTE-15
+    pub(crate) fn confirm(&mut self) {
+        self.unanswered = None;
+        self.doubts = 0;
+        if let Some(path) = self.candidate.take()
+            && self.paths.first().is_none_or(|first| first.hops.get(1..) != path.hops.get(1..))
+        {
+            self.paths.retain(|known| known.hops.get(1..) != path.hops.get(1..));
+            self.paths.insert(0, path);
+            self.paths.truncate(limits::PATHS);
+        }
+    }
+
+    /// A packet leaves.
+    pub(crate) fn sent(&mut self, now: Time) {
+        self.used = now;
+        self.unanswered.get_or_insert(now);
+    }
+
+    /// The path in use is no good; returns it.
+    pub(crate) fn drop_path(&mut self) -> Option<Path> {
+        self.unanswered = None;
+        (!self.paths.is_empty()).then(|| self.paths.remove(0))
+    }
+
+    /// The paths with this gap behind their hop number `gap` are no good.
+    pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) {
+        let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return };
+        self.paths.retain(|known| !known.hops.windows(2).any(|pair| pair == bad));
+    }
+
+    /// What is due at `now`, if anything.
+    // spec: ROUTE-16
+    pub(crate) fn due(&mut self, now: Time) -> Option<Need> {
+        if self.idle_at() <= now || self.doubts >= DOUBTS {
+            return Some(Need::End);
+        }
+        let doubted = self.unanswered.is_some_and(|since| since + limits::DOUBT_TIME <= now);
+        doubted.then(|| {
+            self.doubts += 1;
+            Need::Path
+        })
+    }
+
+    pub(crate) fn wake_at(&self) -> Time {
+        let doubt = self.unanswered.map(|since| since + limits::DOUBT_TIME);
+        doubt.map_or(self.idle_at(), |doubt| doubt.min(self.idle_at()))
+    }
+
+    fn idle_at(&self) -> Time {
+        self.used + limits::FLOW_IDLE
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.paths.iter().map(|path| path.hops.len() * 2).sum::<usize>()
+    }
+}
+
+/// Paths that are tried in a row before a session is given up.
+const DOUBTS: u8 = 4;

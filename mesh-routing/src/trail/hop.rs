@@ -1,0 +1,331 @@
+//! One neighbour as a hop: what waits for it, and what it has not acknowledged.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+
+use mesh_wire::codec::List;
+use mesh_wire::message::routing::{Arrived, Packet, RouteMessage};
+use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
+
+/// Messages other than packets that may wait for one link.
+const CONTROL: usize = 64;
+/// Acknowledgements that do not wait for company.
+const ACKS_AT_ONCE: usize = 8;
+/// What a hop over a link without loss costs.
+const COST: u32 = 100;
+
+/// A neighbour on the way of packets.
+#[derive(Debug)]
+pub(crate) struct Hop {
+    tag: Option<HopTag>,
+    /// The tag before, while it is still good.
+    before: Option<(HopTag, Time)>,
+    pub(crate) finds: Budget,
+    control: VecDeque<RouteMessage>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    unacknowledged: VecDeque<Sent>,
+    next_number: u32,
+    /// The highest number acknowledged so far, plus one.
+    acknowledged: u32,
+    /// Bytes sent, and bytes that do not wait at the other end any more.
+    sent_bytes: u64,
+    released_bytes: u64,
+    /// When it last gave a sign of life, or began to owe one.
+    progress: Time,
+    is_suspect: bool,
+    /// What it is owed.
+    arrived: Vec<u32>,
+    arrived_at: Option<Time>,
+    is_time: bool,
+    to_release: u64,
+    told_released: u64,
+    /// Of the last packets, how many had to be sent again, in 1/256.
+    loss: u32,
+}
+
+/// A packet, and the link it came over; `None` if it is this node's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) packet: Packet,
+    pub(crate) ingress: Option<Ingress>,
+    pub(crate) until: Time,
+}
+
+impl Waiting {
+    /// The link it came over.
+    pub(crate) fn over(&self) -> Option<LinkId> {
+        self.ingress.map(|ingress| ingress.link)
+    }
+}
+
+/// Where a packet came from, and how large it was there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ingress {
+    pub(crate) link: LinkId,
+    pub(crate) bytes: usize,
+}
+
+#[derive(Debug)]
+struct Sent {
+    number: u32,
+    at: Time,
+    waiting: Waiting,
+}
+
+/// FINDs that a link may still bring.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: u32,
+    since: Time,
+}
+
+impl Budget {
+    /// Takes one, if there is one.
+    // spec: ROUTE-6
+    pub(crate) fn take(&mut self, now: Time) -> bool {
+        let refill = now.since(self.since).as_micros() / limits::FIND_REFILL.as_micros();
+        if refill > 0 {
+            let refill = u32::try_from(refill).unwrap_or(u32::MAX);
+            self.left = self.left.saturating_add(refill).min(limits::FIND_BURST);
+            self.since = now;
+        }
+        let taken = self.left.checked_sub(1);
+        self.left = taken.unwrap_or(0);
+        taken.is_some()
+    }
+}
+
+impl Hop {
+    pub(crate) fn new(now: Time) -> Self {
+        Self {
+            tag: None,
+            before: None,
+            finds: Budget { left: limits::FIND_BURST, since: now },
+            control: VecDeque::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            unacknowledged: VecDeque::new(),
+            next_number: 0,
+            acknowledged: 0,
+            sent_bytes: 0,
+            released_bytes: 0,
+            progress: now,
+            is_suspect: false,
+            arrived: Vec::new(),
+            arrived_at: None,
+            is_time: false,
+            to_release: 0,
+            told_released: 0,
+            loss: 0,
+        }
+    }
+
+    /// It is called `tag` from now on; the tag before stays good for a while.
+    pub(crate) fn call(&mut self, now: Time, tag: HopTag) {
+        if let Some(before) = self.tag.replace(tag).filter(|before| *before != tag) {
+            self.before = Some((before, now + limits::TAG_GRACE));
+        }
+    }
+
+    pub(crate) fn is_called(&self, now: Time, tag: HopTag) -> bool {
+        self.tag == Some(tag) || self.before.is_some_and(|(t, until)| t == tag && now < until)
+    }
+
+    /// Something came over the link: it is there.
+    pub(crate) fn is_alive(&mut self) {
+        self.is_suspect = false;
+    }
+
+    /// Whether packets can be given to it.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.tag.is_some() && !self.is_suspect
+    }
+
+    /// What the hop over it costs.
+    pub(crate) fn cost(&self) -> u32 {
+        COST + self.loss * COST / 64
+    }
+
+    /// Queues a message that is no packet; the oldest makes room.
+    pub(crate) fn say(&mut self, message: RouteMessage) {
+        if self.control.len() >= CONTROL {
+            self.control.pop_front();
+        }
+        self.control.push_back(message);
+    }
+
+    /// Queues a packet, or gives it back if there is no room for it.
+    // spec: ROUTE-12
+    pub(crate) fn queue(&mut self, waiting: Waiting) -> Result<(), Waiting> {
+        let bytes = waiting.packet.size();
+        if self.waiting_bytes + bytes > limits::RELAY_BYTES {
+            return Err(waiting);
+        }
+        self.waiting_bytes += bytes;
+        self.waiting.push_back(waiting);
+        Ok(())
+    }
+
+    /// Whether the other end takes another packet now.
+    pub(crate) fn has_room(&self) -> bool {
+        let under_way = self.sent_bytes.saturating_sub(self.released_bytes);
+        self.is_usable() && under_way < limits::HOP_BYTES as u64
+    }
+
+    /// The next packet that may leave, if it fits; it is numbered and remembered.
+    pub(crate) fn next_packet(&mut self, now: Time, room: usize) -> Option<(Packet, Waiting)> {
+        let fits = self.waiting.front().is_some_and(|w| w.packet.size() + HEADER <= room);
+        if !fits || !self.has_room() {
+            return None;
+        }
+        let waiting = self.waiting.pop_front()?;
+        self.waiting_bytes -= waiting.packet.size();
+        Some((self.number(now, waiting.clone()), waiting))
+    }
+
+    /// Numbers a packet that leaves now, and remembers it until it is acknowledged.
+    // spec: ROUTE-10
+    pub(crate) fn number(&mut self, now: Time, mut waiting: Waiting) -> Packet {
+        if self.unacknowledged.is_empty() {
+            self.progress = now;
+        }
+        let number = self.next_number;
+        self.next_number = number.wrapping_add(1);
+        waiting.packet.number = number;
+        self.sent_bytes += waiting.packet.size() as u64;
+        let packet = waiting.packet.clone();
+        self.unacknowledged.push_back(Sent { number, at: now, waiting });
+        packet
+    }
+
+    /// The next message that is no packet.
+    pub(crate) fn next_control(&mut self, room: usize) -> Option<RouteMessage> {
+        let owes = !self.arrived.is_empty() || self.to_release > self.told_released;
+        let has_company = self.arrived.len() >= ACKS_AT_ONCE || !self.waiting.is_empty();
+        if owes && (self.is_time || has_company) {
+            let numbers = mem::take(&mut self.arrived);
+            let arrived = Arrived { numbers: List::new(&numbers), released: self.to_release };
+            let message = RouteMessage::from(arrived);
+            if message.size() > room {
+                self.arrived = numbers;
+                return None;
+            }
+            (self.arrived_at, self.is_time) = (None, false);
+            self.told_released = self.to_release;
+            return Some(message);
+        }
+        if self.control.front()?.size() > room {
+            return None;
+        }
+        self.control.pop_front()
+    }
+
+    /// A packet came over this link.
+    pub(crate) fn owe(&mut self, now: Time, number: u32) {
+        // Who sends more than it may wait for is not answered for all.
+        if self.arrived.len() < limits::ACKS {
+            self.arrived.push(number);
+        }
+        self.arrived_at.get_or_insert(now + limits::ACK_TIME);
+    }
+
+    /// A packet that came over this link waits here no longer.
+    pub(crate) fn release(&mut self, now: Time, bytes: usize) {
+        self.to_release += bytes as u64;
+        self.arrived_at.get_or_insert(now + limits::ACK_TIME);
+    }
+
+    /// The other end has these packets.
+    pub(crate) fn acknowledge(&mut self, now: Time, arrived: &Arrived) {
+        for number in arrived.numbers.iter() {
+            let Some(at) = self.unacknowledged.iter().position(|sent| sent.number == number) else {
+                continue;
+            };
+            self.unacknowledged.remove(at);
+            self.progress = now;
+            self.acknowledged = self.acknowledged.max(number.wrapping_add(1));
+            self.loss -= self.loss / 16;
+        }
+        let released = arrived.released.min(self.sent_bytes);
+        self.released_bytes = self.released_bytes.max(released);
+    }
+
+    /// Packets that were lost, to be sent again, when they are overdue. If nothing at all was
+    /// acknowledged, all of them, and the neighbour is not used until it gives a sign of life.
+    // spec: ROUTE-11
+    pub(crate) fn overdue(&mut self, now: Time) -> Vec<Waiting> {
+        if self.overdue_at().is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let is_silent = now >= self.progress + limits::HOP_TIME;
+        self.is_suspect |= is_silent;
+        let (mut lost, mut kept) = (Vec::new(), VecDeque::new());
+        for sent in mem::take(&mut self.unacknowledged) {
+            let is_late = now >= sent.at + limits::HOP_TIME && sent.number < self.acknowledged;
+            if is_silent || is_late {
+                self.sent_bytes = self.sent_bytes.saturating_sub(sent.waiting.packet.size() as u64);
+                self.loss += (256 - self.loss) / 16;
+                lost.push(sent.waiting);
+            } else {
+                kept.push_back(sent);
+            }
+        }
+        self.unacknowledged = kept;
+        if is_silent {
+            lost.extend(self.give_back());
+        }
+        lost
+    }
+
+    fn overdue_at(&self) -> Option<Time> {
+        let first = self.unacknowledged.front()?;
+        let is_passed = first.number < self.acknowledged;
+        Some(if is_passed { first.at } else { self.progress } + limits::HOP_TIME)
+    }
+
+    /// Everything that waits for it.
+    fn give_back(&mut self) -> VecDeque<Waiting> {
+        self.waiting_bytes = 0;
+        mem::take(&mut self.waiting)
+    }
+
+    /// Everything that it did not acknowledge or that waits for it: the link is gone.
+    pub(crate) fn dissolve(mut self) -> Vec<Waiting> {
+        let unacknowledged = mem::take(&mut self.unacknowledged).into_iter().map(|s| s.waiting);
+        unacknowledged.chain(mem::take(&mut self.waiting)).collect()
+    }
+
+    /// It is told what arrived as soon as it can be.
+    pub(crate) fn tick(&mut self, now: Time) {
+        self.is_time |= self.arrived_at.take_if(|at| *at <= now).is_some();
+    }
+
+    /// Takes out what has waited too long.
+    // spec: ROUTE-12
+    pub(crate) fn stale(&mut self, now: Time) -> Vec<Waiting> {
+        let mut stale = Vec::new();
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
+            self.waiting_bytes -= waiting.packet.size();
+            stale.push(waiting);
+        }
+        stale
+    }
+
+    /// When it wants to be looked at.
+    pub(crate) fn wake_at(&self) -> Option<Time> {
+        let stale = self.waiting.front().map(|waiting| waiting.until);
+        [self.arrived_at, self.overdue_at(), stale].into_iter().flatten().min()
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        let under_way = self.unacknowledged.iter().map(|s| s.waiting.packet.size()).sum::<usize>();
+        size_of::<Self>() + self.waiting_bytes + under_way + self.control.len() * FIND_BYTES
+    }
+}
+
+/// A packet on a link: kind, length and a longer number.
+const HEADER: usize = 8;
+/// About what a waiting message that is no packet takes.
+const FIND_BYTES: usize = 128;

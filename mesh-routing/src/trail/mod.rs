@@ -1,0 +1,333 @@
+//! Reaching who is no neighbour: FIND and its answers, packets along the paths they found.
+//!
+//! | to know | read |
+//! |---|---|
+//! | how a question spreads and is answered | `ask` |
+//! | how a packet travels, and what happens at a gap | `carry` |
+//! | one neighbour | [`hop`] |
+//! | one session over relays | [`flow`] |
+//! | what this node looks for | [`search`] |
+//! | a way around a gap | [`detour`] |
+//!
+//! A relay knows the neighbours before and behind it on a path and nothing about its ends; it
+//! holds no state per destination or flow.
+
+mod ask;
+mod carry;
+pub(crate) mod detour;
+pub(crate) mod flow;
+pub(crate) mod hop;
+pub(crate) mod search;
+pub(crate) mod seen;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use mesh_wire::message::routing::RouteMessage;
+use mesh_wire::{FindKey, HopTag, LinkId, Rng, Role, Time, Wake, limits};
+
+use detour::{Detour, Way};
+use flow::{Flow, Need};
+use hop::Hop;
+use search::{Search, Wanted};
+use seen::Seen;
+
+/// Numbers of routed links begin here: those of a medium never get so far.
+const FIRST_ROUTED: u64 = 1 << 63;
+
+/// Whether this is a link over relays, numbered by [`crate::Router`].
+#[must_use]
+pub const fn is_routed(link: LinkId) -> bool {
+    link.0 >= FIRST_ROUTED
+}
+
+/// Something about sessions over relays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrailEvent {
+    /// There is a path to somebody: a handshake may begin on this link.
+    Up {
+        /// The routed link.
+        link: LinkId,
+        /// Which end this is.
+        role: Role,
+        /// The neighbour over which it came.
+        over: LinkId,
+    },
+    /// A frame came over a routed link.
+    Frame(LinkId, Bytes),
+    /// A routed link is gone.
+    Down(LinkId),
+    /// Somebody looks for who holds this key, and was answered.
+    Asked(FindKey),
+    /// A search is over. `None`: nobody answered.
+    Searched(FindKey, Option<LinkId>),
+}
+
+/// The part of a router that reaches further than its neighbours.
+#[derive(Debug)]
+pub(crate) struct Trails {
+    rng: Rng,
+    tag: HopTag,
+    before: Option<(HopTag, Time)>,
+    hops: BTreeMap<LinkId, Hop>,
+    seen: Seen,
+    /// What this node answers to, beside its flows.
+    keys: BTreeSet<FindKey>,
+    searches: Vec<Search>,
+    flows: BTreeMap<LinkId, Flow>,
+    next_flow: u64,
+    detours: BTreeMap<[u8; 8], Detour>,
+    ways: Vec<Way>,
+    /// Hops of paths that brought no answer: tag, score, since.
+    blame: Vec<(HopTag, u32, Time)>,
+    events: VecDeque<TrailEvent>,
+}
+
+impl Trails {
+    pub(crate) fn new(mut rng: Rng) -> Self {
+        let tag = HopTag(rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
+        Self {
+            rng,
+            tag,
+            before: None,
+            hops: BTreeMap::new(),
+            seen: Seen::default(),
+            keys: BTreeSet::new(),
+            searches: Vec::new(),
+            flows: BTreeMap::new(),
+            next_flow: FIRST_ROUTED,
+            detours: BTreeMap::new(),
+            ways: Vec::new(),
+            blame: Vec::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What this node is called in paths.
+    pub(crate) fn tag(&self) -> HopTag {
+        self.tag
+    }
+
+    /// A new tag; the old one is good for a while.
+    // spec: ROUTE-2
+    pub(crate) fn rotate(&mut self, now: Time) {
+        self.before = Some((self.tag, now + limits::TAG_GRACE));
+        self.tag = HopTag(self.rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
+    }
+
+    fn is_mine(&self, now: Time, tag: HopTag) -> bool {
+        tag == self.tag || self.before.is_some_and(|(t, until)| t == tag && now < until)
+    }
+
+    /// This node answers whoever looks for one of these.
+    pub(crate) fn answer_to(&mut self, keys: impl IntoIterator<Item = FindKey>) {
+        self.keys = keys.into_iter().collect();
+    }
+
+    /// Looks for somebody with the key, if it does not already. `false` if too much is being
+    /// looked for.
+    pub(crate) fn seek(&mut self, now: Time, key: FindKey, wanted: Wanted) -> bool {
+        if self.searches.iter().any(|search| search.key == key && search.wanted == wanted) {
+            return true;
+        }
+        if self.searches.len() >= limits::SEARCHES || self.hops.is_empty() {
+            return false;
+        }
+        let search = Search::new(now, key, wanted, &mut self.rng);
+        self.ask(&search);
+        self.searches.push(search);
+        true
+    }
+
+    pub(crate) fn link_up(&mut self, now: Time, link: LinkId) {
+        self.hops.insert(link, Hop::new(now));
+    }
+
+    pub(crate) fn link_down(&mut self, now: Time, link: LinkId) {
+        let Some(hop) = self.hops.remove(&link) else { return };
+        for waiting in hop.dissolve() {
+            self.forward(now, waiting);
+        }
+        if self.hops.is_empty() {
+            self.seen.clear();
+            self.detours.clear();
+            self.ways.clear();
+            for flow in core::mem::take(&mut self.flows).into_keys() {
+                self.events.push_back(TrailEvent::Down(flow));
+            }
+            self.end_searches();
+        }
+    }
+
+    fn end_searches(&mut self) {
+        for search in core::mem::take(&mut self.searches) {
+            self.over(&search);
+        }
+    }
+
+    fn over(&mut self, search: &Search) {
+        match search.wanted {
+            Wanted::Anybody => {
+                self.events.push_back(TrailEvent::Searched(search.key, search.found));
+            }
+            Wanted::Path(link) => {
+                let is_lost = |flow: &Flow| search.found.is_none() && flow.path().is_none();
+                if self.flows.get(&link).is_some_and(is_lost) {
+                    self.flows.remove(&link);
+                    self.events.push_back(TrailEvent::Down(link));
+                }
+            }
+        }
+    }
+
+    /// A flow has a session: `key` finds its other end again.
+    pub(crate) fn secured(&mut self, link: LinkId, key: FindKey) {
+        if let Some(flow) = self.flows.get_mut(&link) {
+            flow.key = Some(key);
+        }
+    }
+
+    /// What came last over a routed link was genuine.
+    pub(crate) fn confirm(&mut self, link: LinkId) {
+        if let Some(flow) = self.flows.get_mut(&link) {
+            flow.confirm();
+            if let Some(path) = flow.path() {
+                self.blame.retain(|(tag, ..)| !path.hops.contains(tag));
+            }
+        }
+    }
+
+    /// A routed link is not needed any more.
+    pub(crate) fn close(&mut self, link: LinkId) {
+        self.flows.remove(&link);
+    }
+
+    /// How many relays lie on the way of a routed link.
+    pub(crate) fn relays(&self, link: LinkId) -> Option<usize> {
+        let path = self.flows.get(&link)?.path()?;
+        Some(path.hops.len().saturating_sub(2))
+    }
+
+    pub(crate) fn receive(&mut self, now: Time, link: LinkId, message: RouteMessage) {
+        let Some(hop) = self.hops.get_mut(&link) else { return };
+        hop.is_alive();
+        match message {
+            RouteMessage::Presence(presence) => hop.call(now, presence.tag),
+            RouteMessage::Find(find) => self.found_find(now, link, find),
+            RouteMessage::Found(found) => self.found_found(now, link, found),
+            RouteMessage::Packet(packet) => self.packet(now, link, packet),
+            RouteMessage::Broken(broken) => self.broken(now, broken),
+            RouteMessage::Arrived(arrived) => hop.acknowledge(now, &arrived),
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now: Time) {
+        self.ways.retain(|way| now < way.until);
+        self.blame.retain(|(_, _, since)| now < *since + BLAME_LIFE);
+        for (find, heard) in self.seen.due(now) {
+            self.pass_on(&find, &heard);
+        }
+        self.tick_hops(now);
+        self.tick_detours(now);
+        self.tick_searches(now);
+        self.tick_flows(now);
+    }
+
+    fn tick_searches(&mut self, now: Time) {
+        for mut search in core::mem::take(&mut self.searches) {
+            if now < search.until {
+                self.searches.push(search);
+            } else if search.widen(now, &mut self.rng) {
+                self.ask(&search);
+                self.searches.push(search);
+            } else {
+                self.over(&search);
+            }
+        }
+    }
+
+    // spec: ROUTE-16
+    fn tick_flows(&mut self, now: Time) {
+        let needs: Vec<_> = self
+            .flows
+            .iter_mut()
+            .filter_map(|(link, flow)| flow.due(now).map(|need| (*link, need)))
+            .collect();
+        for (link, need) in needs {
+            match need {
+                Need::End => {
+                    self.flows.remove(&link);
+                    self.events.push_back(TrailEvent::Down(link));
+                }
+                Need::Path => self.doubt(now, link),
+            }
+        }
+    }
+
+    /// Nothing answers: the path in use is left, its relays are avoided, another is looked for.
+    fn doubt(&mut self, now: Time, link: LinkId) {
+        let Some(flow) = self.flows.get_mut(&link) else { return };
+        let key = flow.key;
+        if let Some(path) = flow.drop_path() {
+            let relays = path.hops.len().saturating_sub(2);
+            for tag in path.hops.into_iter().skip(1).take(relays) {
+                self.blame(now, tag);
+            }
+        }
+        self.repair(now, link, key);
+    }
+
+    /// Looks for another path of a flow that has none.
+    fn repair(&mut self, now: Time, link: LinkId, key: Option<FindKey>) {
+        let has_path = self.flows.get(&link).is_some_and(|flow| flow.path().is_some());
+        match key {
+            _ if has_path => {}
+            Some(key) => {
+                self.seek(now, key, Wanted::Path(link));
+            }
+            // There is no session yet: whoever wants one begins anew.
+            None => {
+                self.flows.remove(&link);
+                self.events.push_back(TrailEvent::Down(link));
+            }
+        }
+    }
+
+    fn blame(&mut self, now: Time, tag: HopTag) {
+        match self.blame.iter_mut().find(|(known, ..)| *known == tag) {
+            Some((_, score, since)) => (*score, *since) = (score.saturating_add(1), now),
+            None => self.blame.push((tag, 1, now)),
+        }
+        self.blame.sort_by_key(|(_, score, since)| (core::cmp::Reverse(*score), *since));
+        self.blame.truncate(limits::AVOIDED);
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<TrailEvent> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn wake_at(&self) -> Option<Wake> {
+        let wake = |at: Option<Time>, reason| at.map(|at| Wake { at, reason });
+        [
+            wake(self.seen.wake_at(), "pass on a find"),
+            wake(self.hops.values().filter_map(Hop::wake_at).min(), "acknowledge packets"),
+            wake(self.detours.values().map(|detour| detour.until).min(), "lead around a gap"),
+            wake(self.searches.iter().map(|search| search.until).min(), "search further"),
+            wake(self.flows.values().map(Flow::wake_at).min(), "doubt a path"),
+        ]
+        .into_iter()
+        .fold(None, Wake::earlier)
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        let hops: usize = self.hops.values().map(Hop::weight).sum();
+        let flows: usize = self.flows.values().map(Flow::weight).sum();
+        let detours: usize = self.detours.values().map(Detour::weight).sum();
+        hops + flows + detours + self.seen.weight()
+    }
+}
+
+/// How long a relay on a path without an answer is avoided.
+const BLAME_LIFE: core::time::Duration = core::time::Duration::from_secs(300);

@@ -1,0 +1,75 @@
+//! FINDs that came by: each is passed on once, and its answers go back the way it came.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use mesh_wire::message::routing::Find;
+use mesh_wire::{LinkId, Time, limits};
+
+/// The FINDs of the last seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    finds: BTreeMap<[u8; 8], Entry>,
+    order: VecDeque<[u8; 8]>,
+}
+
+/// One FIND.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The link it came over first: answers go back there.
+    pub(crate) ingress: LinkId,
+    /// All links it came over.
+    pub(crate) heard: Vec<LinkId>,
+    /// What the first copy cost to here.
+    pub(crate) cost: u32,
+    pub(crate) since: Time,
+    /// When to pass it on, and what.
+    pub(crate) onward: Option<(Time, Find)>,
+    /// Answers given here.
+    pub(crate) given: u8,
+    /// Answers passed back.
+    pub(crate) passed: u8,
+}
+
+impl Seen {
+    /// The entry of a FIND that was seen before and is not forgotten.
+    pub(crate) fn get(&mut self, now: Time, id: &[u8; 8]) -> Option<&mut Entry> {
+        self.finds.get_mut(id).filter(|entry| now < entry.since + limits::FIND_LIFE)
+    }
+
+    /// Remembers a FIND; the oldest makes room.
+    pub(crate) fn insert(&mut self, id: [u8; 8], entry: Entry) {
+        if self.finds.insert(id, entry).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > limits::FINDS {
+            if let Some(oldest) = self.order.pop_front() {
+                self.finds.remove(&oldest);
+            }
+        }
+    }
+
+    /// FINDs whose time to go on has come, with the links they are not to go to.
+    pub(crate) fn due(&mut self, now: Time) -> Vec<(Find, Vec<LinkId>)> {
+        let entries = self.finds.values_mut();
+        let due = entries.filter_map(|entry| {
+            let (_, find) = entry.onward.take_if(|(at, _)| *at <= now)?;
+            Some((find, entry.heard.clone()))
+        });
+        due.collect()
+    }
+
+    pub(crate) fn wake_at(&self) -> Option<Time> {
+        let onward = self.finds.values().filter_map(|entry| entry.onward.as_ref());
+        onward.map(|(at, _)| *at).min()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        let heard: usize = self.finds.values().map(|e| e.heard.len() * size_of::<LinkId>()).sum();
+        self.finds.len() * (size_of::<Entry>() + 16) + heard
+    }
+}
