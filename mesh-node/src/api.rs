@@ -70,6 +70,8 @@ pub struct LinkStatus {
     pub contact: Option<String>,
     /// Whether it passes through others.
     pub relayed: bool,
+    /// Through how many.
+    pub relays: usize,
     /// The medium.
     pub transport: String,
     /// The neighbour's address.

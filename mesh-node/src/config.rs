@@ -12,10 +12,21 @@ pub struct Config {
     pub home: PathBuf,
     /// Where it takes TCP connections.
     pub listen: SocketAddr,
+    /// Whether it announces itself and listens to others who do.
+    pub beacons: Beacons,
     /// Interfaces on which it announces itself; all of them if empty.
     pub interfaces: Vec<String>,
     /// Neighbours to keep a link to, beside those it finds.
     pub peers: Vec<Address>,
+}
+
+/// Whether a node is found, and finds others, by beacons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beacons {
+    /// It is and does.
+    On,
+    /// It says nothing to everyone and listens to nobody: only its peers know of it.
+    Off,
 }
 
 impl Config {
@@ -25,6 +36,7 @@ impl Config {
         Self {
             home: home.into(),
             listen: SocketAddr::from(([0_u16; 8], 0)),
+            beacons: Beacons::On,
             interfaces: Vec::new(),
             peers: Vec::new(),
         }

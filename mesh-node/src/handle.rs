@@ -17,7 +17,7 @@ use mesh_transport_tcp::Tcp;
 use mesh_transport_udp::Udp;
 use mesh_wire::{ChannelId, Label, Now};
 
-use crate::config::Config;
+use crate::config::{Beacons, Config};
 use crate::control;
 use crate::driver::{Command, Driver, Media};
 use crate::error::{Error, ErrorKind};
@@ -67,8 +67,11 @@ pub fn start(config: Config) -> Result<(Mesh, impl Future<Output = ()> + Send), 
     let tcp = Tcp::new(config.listen).map_err(|error| {
         Error::new(ErrorKind::Failed, format!("cannot listen at {}: {error}", config.listen))
     })?;
-    let transports: Vec<Box<dyn Transport>> =
-        vec![Box::new(tcp), Box::new(Udp::new(&config.interfaces))];
+    let mut transports: Vec<Box<dyn Transport>> = vec![Box::new(tcp)];
+    match config.beacons {
+        Beacons::On => transports.push(Box::new(Udp::new(&config.interfaces))),
+        Beacons::Off => {}
+    }
     let node_config = NodeConfig { cipher: cipher::make, ..NodeConfig::default() };
     let rng = entropy::rng().map_err(Error::failed)?;
     let node = Node::new(node_config, store, rng).map_err(Error::failed)?;

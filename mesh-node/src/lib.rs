@@ -58,7 +58,7 @@ pub mod import;
 pub mod store;
 
 #[cfg(feature = "driver")]
-pub use config::Config;
+pub use config::{Beacons, Config};
 #[cfg(feature = "driver")]
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "driver")]

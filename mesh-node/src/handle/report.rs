@@ -100,11 +100,19 @@ pub(super) fn sources(
     media: &Media<'_>,
 ) -> Vec<api::Source> {
     let sources = sync.sources(blob).into_iter();
-    sources.map(|(link, bytes)| api::Source { address: address(media, link), bytes }).collect()
+    let address = |id: &LinkId| match media.links.get(id) {
+        Some(link) => link.remote().to_string(),
+        None => "others in between".into(),
+    };
+    sources.map(|(link, bytes)| api::Source { address: address(&link), bytes }).collect()
 }
 
-fn address(media: &Media<'_>, link: LinkId) -> String {
-    media.links.get(&link).map(|link| link.remote().to_string()).unwrap_or_default()
+/// Where somebody is who is no neighbour.
+fn through(relays: usize) -> String {
+    match relays {
+        1 => "through 1 other".into(),
+        more => format!("through {more} others"),
+    }
 }
 
 pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now) -> api::Status {
@@ -118,9 +126,9 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
         links: links(node, media),
         channels: channels(node.sync()),
         role: api::RoleStatus {
-            relay: false,
+            relay: true,
             supernode: false,
-            why: "this version serves the channels it follows, and nothing else".into(),
+            why: "every node carries for others what they seal from end to end".into(),
         },
         bytes: api::Bytes {
             received: traffic.received,
@@ -154,9 +162,10 @@ fn links(node: &DiskNode, media: &Media<'_>) -> Vec<api::LinkStatus> {
         api::LinkStatus {
             peer: link.peer.to_string(),
             contact: None,
-            relayed: false,
-            transport: remote.as_ref().map(|at| at.transport().into()).unwrap_or_default(),
-            address: remote.map(|at| at.to_string()).unwrap_or_default(),
+            relayed: link.relays > 0,
+            relays: link.relays,
+            transport: remote.as_ref().map_or("relay", |at| at.transport()).into(),
+            address: remote.map_or_else(|| through(link.relays), |at| at.to_string()),
             rtt_ms: link.round_trip.map(|trip| trip.as_secs_f64() * 1e3),
             since_ms: link.since.0 / 1000,
             channels: node.sync().shared_with(link.link).len(),
@@ -170,7 +179,8 @@ fn links(node: &DiskNode, media: &Media<'_>) -> Vec<api::LinkStatus> {
 /// Every means of finding somebody, and every dial of late.
 pub(super) fn doctor(node: &DiskNode, media: &Media<'_>, now: Now) -> Vec<api::Finding> {
     let mut findings: Vec<_> = media.transports.iter().map(|medium| health(&**medium)).collect();
-    let count = node.links().count();
+    let count = node.links().filter(|link| link.relays == 0).count();
+    let far = node.links().count() - count;
     findings.push(api::Finding {
         what: "neighbours".into(),
         ok: count > 0,
@@ -186,6 +196,14 @@ pub(super) fn doctor(node: &DiskNode, media: &Media<'_>, now: Now) -> Vec<api::F
             _ => String::new(),
         },
     });
+    if far > 0 {
+        findings.push(api::Finding {
+            what: "further away".into(),
+            ok: true,
+            found: format!("sessions with {far} who are no neighbours, over relays"),
+            remedy: String::new(),
+        });
+    }
     for attempt in node.attempts() {
         let ago = now.time.since(attempt.at).as_secs();
         findings.push(api::Finding {

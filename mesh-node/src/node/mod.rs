@@ -116,7 +116,7 @@ const BANS: usize = 256;
 impl<S: Store> Node<S> {
     /// A node that keeps its content in `store`.
     pub fn new(config: NodeConfig, store: S, mut rng: Rng) -> Result<Self, StoreError> {
-        Ok(Self {
+        let mut node = Self {
             config,
             pseudonym: Pseudonym::generate(&mut rng),
             rotate_at: Time(0) + life_of_a_pseudonym(&mut rng),
@@ -131,7 +131,9 @@ impl<S: Store> Node<S> {
             past: Traffic::default(),
             events: VecDeque::new(),
             rng,
-        })
+        };
+        node.list_channels(Time(0));
+        Ok(node)
     }
 
     /// What neighbours call this node in this epoch.

@@ -90,7 +90,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn list_channels(&mut self, now: Time) {
+    pub(super) fn list_channels(&mut self, now: Time) {
         let sizes: BTreeMap<_, _> = self.sync.sizes().map(|(id, _, size)| (id, size)).collect();
         self.reach.channels.retain(|id, _| sizes.contains_key(id));
         for (id, size) in sizes {

@@ -44,7 +44,7 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Play the whole story on this machine: publish, read, lose the publisher, read on
     ///
-    /// Starts four nodes of its own with real sockets on the loopback interface, publishes PATH
+    /// Starts five nodes of its own with real sockets on the loopback interface, publishes PATH
     /// from one of them and checks every byte that arrives at the last. Nothing of it stays. Needs
     /// four times the size of PATH in the temporary directory ($TMPDIR).
     Demo {
@@ -138,6 +138,9 @@ pub(crate) struct Up {
     /// Announce the node on this interface only; may be given several times
     #[arg(long = "interface", value_name = "NAME")]
     pub(crate) interfaces: Vec<String>,
+    /// Neither announce the node nor listen to others who do: only --peer finds anybody
+    #[arg(long, conflicts_with = "interfaces")]
+    pub(crate) no_beacons: bool,
     /// Stop when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     pub(crate) with_parent: bool,

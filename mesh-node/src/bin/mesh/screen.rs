@@ -77,7 +77,6 @@ fn transport(transport: &TransportStatus) -> Vec<String> {
 fn link(link: &LinkStatus, now_ms: u64) -> Vec<String> {
     let who = link.contact.as_deref().map_or_else(|| words::short(&link.peer).into(), words::line);
     let round_trip = link.rtt_ms.map(|ms| format!("  {ms:.1} ms away")).unwrap_or_default();
-    let relayed = if link.relayed { "  through others" } else { "" };
     let account = format!(
         "{}, received {}, sent {}, for {}",
         words::count(link.channels as u64, "channel"),
@@ -85,7 +84,7 @@ fn link(link: &LinkStatus, now_ms: u64) -> Vec<String> {
         words::bytes(link.sent),
         words::time(Duration::from_millis(now_ms.saturating_sub(link.since_ms))),
     );
-    vec![format!("{who}  {}{round_trip}{relayed}", link.address), format!("          {account}")]
+    vec![format!("{who}  {}{round_trip}", link.address), format!("          {account}")]
 }
 
 /// Lines on the terminal that the next ones replace.

@@ -1,4 +1,4 @@
-//! `mesh demo`: four nodes on this machine play what happens between people near each other.
+//! `mesh demo`: five nodes on this machine play what happens between people near each other.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,8 @@ struct Story<'a> {
 
 /// What the publisher has, and whether nodes must be told of each other.
 struct Edition {
+    /// Between the publisher and all others; it follows nothing.
+    relay: Actor,
     publisher: Actor,
     channel: ChannelStatus,
     published: Published,
@@ -92,8 +94,10 @@ impl Story<'_> {
     }
 
     fn publish(&mut self) -> Result<Edition, Error> {
-        let publisher = self.stage.start("publisher", &[])?;
-        self.teller.step("a publisher starts", 0)?;
+        let relay = self.stage.start("relay", &[])?;
+        let publisher = self.stage.hide("publisher", &relay)?;
+        self.teller
+            .step("a publisher starts, and a relay: nobody else can reach the publisher", 0)?;
         let channel = publisher.channel(&Request::NewChannel { name: "demo".into() })?;
         let paths = vec![self.source.clone()];
         let request = Request::Publish { channel: channel.channel.clone(), paths };
@@ -133,12 +137,12 @@ impl Story<'_> {
         let channels = publisher.status()?.channels;
         let channel = channels.into_iter().find(|one| one.channel == channel.channel);
         let channel = channel.ok_or_else(|| failed("the publisher has lost its channel"))?;
-        Ok(Edition { publisher, channel, published, bytes })
+        Ok(Edition { relay, publisher, channel, published, bytes })
     }
 
     /// Two readers follow the link and get everything.
     fn read(&mut self, edition: &Edition) -> Result<([Actor; 2], Found), Error> {
-        let publisher = &edition.publisher;
+        let (relay, publisher) = (&edition.relay, &edition.publisher);
         let mut one = self.stage.start("reader-1", &[])?;
         let mut two = self.stage.start("reader-2", &[])?;
         let follow = Request::Follow { link: edition.channel.link.clone() };
@@ -146,16 +150,16 @@ impl Story<'_> {
         two.channel(&follow)?;
         self.teller.step("two readers start and follow the link", 0)?;
         let mut found = Found::ByThemselves;
-        if one.finds(&[publisher], FIND)? && two.finds(&[publisher, &one], FIND)? {
-            self.teller.step("they have found the publisher and each other by themselves", 0)?;
+        if one.finds(&[relay], FIND)? && two.finds(&[relay, &one], FIND)? {
+            self.teller.step("they have found the relay and each other by themselves", 0)?;
         } else {
             found = Found::ByAddress;
             self.stage.end(one.name)?;
             self.stage.end(two.name)?;
-            one = self.stage.start(one.name, &[publisher])?;
-            two = self.stage.start(two.name, &[publisher, &one])?;
+            one = self.stage.start(one.name, &[relay])?;
+            two = self.stage.start(two.name, &[relay, &one])?;
             self.teller.step(
-                "they have not found the publisher by themselves: multicast seems forbidden here, \
+                "they have not found the relay by themselves: multicast seems forbidden here, \
                  so each is started again with --peer and an address",
                 0,
             )?;
@@ -167,7 +171,11 @@ impl Story<'_> {
             let others: Vec<_> = readers.iter().chain([publisher]).collect();
             shares.push((reader.name, share(&status, &others)));
         }
-        self.teller.step("both have everything", edition.bytes)?;
+        if !relay.status()?.channels.is_empty() {
+            return Err(failed("the relay follows a channel, which nobody told it to"));
+        }
+        let what = "both have everything: the relay, which follows nothing, carried it sealed";
+        self.teller.step(what, edition.bytes)?;
         for (name, shares) in shares {
             self.teller.shares(name, shares)?;
         }

@@ -58,6 +58,20 @@ impl Stage {
 
     /// Starts a node that finds others by itself, and keeps a link to `peers` besides.
     pub(super) fn start(&self, name: &'static str, peers: &[&Actor]) -> Result<Actor, Error> {
+        self.start_with(name, &["--interface", LOOPBACK], peers)
+    }
+
+    /// Starts a node that nobody finds but `peer`, to which it keeps a link.
+    pub(super) fn hide(&self, name: &'static str, peer: &Actor) -> Result<Actor, Error> {
+        self.start_with(name, &["--no-beacons"], &[peer])
+    }
+
+    fn start_with(
+        &self,
+        name: &'static str,
+        options: &[&str],
+        peers: &[&Actor],
+    ) -> Result<Actor, Error> {
         let home = self.path(name);
         let log = self.path(&format!("{name}.log"));
         let log_file = File::create(&log).map_err(failed)?;
@@ -65,7 +79,8 @@ impl Stage {
         let mut command = Command::new(program);
         command
             .args(["up", "--headless", "--json", "--with-parent"])
-            .args(["--interface", LOOPBACK, "--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0"])
+            .args(options)
             .arg("--home")
             .arg(&home)
             .stdin(Stdio::null())
