@@ -24,7 +24,7 @@ pub fn router(data: &[u8]) {
         secured,
         command: command_router,
         closes: |event| match event {
-            RouteEvent::Announce(_) | RouteEvent::Dial(_) => None,
+            RouteEvent::Announce(_) | RouteEvent::Dial(_) | RouteEvent::Trail(_) => None,
         },
     };
     Bench::new(kind, [0, 1].map(|index| Router::new(seed::rng(index)))).play(data);

@@ -12,6 +12,8 @@ use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 const CONTROL: usize = 64;
 /// Acknowledgements that do not wait for company.
 const ACKS_AT_ONCE: usize = 8;
+/// Acknowledgements owed to one neighbour: more packets than [`limits::HOP_BYTES`] holds.
+const OWED: usize = 1024;
 /// What a hop over a link without loss costs.
 const COST: u32 = 100;
 
@@ -36,7 +38,7 @@ pub(crate) struct Hop {
     progress: Time,
     is_suspect: bool,
     /// What it is owed.
-    arrived: Vec<u32>,
+    arrived: VecDeque<u32>,
     arrived_at: Option<Time>,
     is_time: bool,
     to_release: u64,
@@ -113,7 +115,7 @@ impl Hop {
             released_bytes: 0,
             progress: now,
             is_suspect: false,
-            arrived: Vec::new(),
+            arrived: VecDeque::new(),
             arrived_at: None,
             is_time: false,
             to_release: 0,
@@ -205,15 +207,17 @@ impl Hop {
         let owes = !self.arrived.is_empty() || self.to_release > self.told_released;
         let has_company = self.arrived.len() >= ACKS_AT_ONCE || !self.waiting.is_empty();
         if owes && (self.is_time || has_company) {
-            let numbers = mem::take(&mut self.arrived);
-            let arrived = Arrived { numbers: List::new(&numbers), released: self.to_release };
+            let arrived = Arrived { numbers: List::new(&self.arrived), released: self.to_release };
+            let told = arrived.numbers.len();
             let message = RouteMessage::from(arrived);
             if message.size() > room {
-                self.arrived = numbers;
                 return None;
             }
-            (self.arrived_at, self.is_time) = (None, false);
+            self.arrived.drain(..told);
             self.told_released = self.to_release;
+            if self.arrived.is_empty() {
+                (self.arrived_at, self.is_time) = (None, false);
+            }
             return Some(message);
         }
         if self.control.front()?.size() > room {
@@ -224,9 +228,9 @@ impl Hop {
 
     /// A packet came over this link.
     pub(crate) fn owe(&mut self, now: Time, number: u32) {
-        // Who sends more than it may wait for is not answered for all.
-        if self.arrived.len() < limits::ACKS {
-            self.arrived.push(number);
+        // Who sends more than it may is not answered for all.
+        if self.arrived.len() < OWED {
+            self.arrived.push_back(number);
         }
         self.arrived_at.get_or_insert(now + limits::ACK_TIME);
     }

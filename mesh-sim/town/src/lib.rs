@@ -7,6 +7,7 @@
 //! | run a protocol in a town | [`subject`], and [`device`] for the real one |
 //! | compare with other protocols | [`models`] |
 //! | know how a figure comes about | [`measure`], [`outcome`] |
+//! | run many, and compare with what is wanted | [`batch`], [`report`], [`page`] |
 //! | see how it is done | `place` and `contacts` (who is linked), `load` (who speaks), `run` |
 //!
 //! ```
@@ -18,6 +19,7 @@
 //! assert_eq!(outcome.messages, 5);
 //! ```
 
+pub mod batch;
 mod chance;
 mod contacts;
 pub mod device;
@@ -27,9 +29,11 @@ mod log;
 pub mod measure;
 pub mod models;
 pub mod outcome;
+pub mod page;
 mod place;
 mod plan;
 mod protocol;
+pub mod report;
 mod run;
 pub mod scenario;
 pub mod subject;
@@ -39,6 +43,7 @@ pub use measure::Measure;
 pub use outcome::Outcome;
 pub use plan::Plan;
 pub use protocol::Protocol;
+pub use report::Report;
 pub use run::run;
 pub use scenario::Scenario;
 pub use subject::{Class, Corruption, Kind, Ledger, Message, Sent, Subject, Told};

@@ -36,6 +36,7 @@ pub struct Outcome {
     /// Delivery over time.
     pub bins: Vec<Bin>,
     /// What became of every message that counts, for each who was to get it.
+    #[serde(skip)]
     pub fates: Vec<Fate>,
     /// Nodes that were to be bad and that the subject could not turn bad.
     pub honest: usize,
@@ -77,7 +78,7 @@ pub struct Bin {
 }
 
 /// What became of a message.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Fate {
     /// When it was sent, in seconds.
     pub at: f64,
@@ -88,13 +89,11 @@ pub struct Fate {
     /// How long it took, in seconds; `None` if it did not arrive.
     pub took: Option<f64>,
     /// Over how many links it came.
-    #[serde(skip)]
-    hops: Option<u32>,
+    pub hops: Option<u32>,
     /// How many links it needed.
-    #[serde(skip)]
-    distance: u32,
-    #[serde(skip)]
-    again: u32,
+    pub distance: u32,
+    /// How often it came again.
+    pub again: u32,
 }
 
 impl Outcome {

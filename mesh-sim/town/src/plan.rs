@@ -131,7 +131,7 @@ impl Plan {
         let mut talk = Talk::new(self, rng.fork("talk"));
         let gateways = contacts.connect_gateways(&self.gateways, &mut self.links);
         self.happenings.extend(gateways.into_iter().map(|link| (Time(0), link)));
-        for at in 0..self.scenario.seconds + PATIENCE {
+        for at in 0..self.length() {
             let scenario = &self.scenario;
             let happenings = contacts.step(at, scenario, &mut self.links);
             self.happenings.extend(happenings.into_iter().map(|link| (second(at), link)));
@@ -149,6 +149,12 @@ impl Plan {
     /// From when until when things count.
     pub(crate) fn window(&self) -> (Time, Time) {
         (second(self.scenario.warm_up), second(self.scenario.seconds))
+    }
+
+    /// How many seconds a run lasts.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        self.scenario.seconds + PATIENCE
     }
 
     /// How many seconds count.
@@ -204,7 +210,7 @@ mod tests {
         // 0.3 m/s, of links and not of their ends.
         for (speed, low, high) in [(0.0, 0.0, 0.0), (0.3, 0.7, 1.3), (1.4, 4.0, 5.8)] {
             let plan = plan(&format!("kind = 'field', speed = {speed:?}"), 200, "");
-            let minutes = (plan.scenario.seconds + PATIENCE) as f64 / 60.0;
+            let minutes = plan.length() as f64 / 60.0;
             let per_node = breaks(&plan) as f64 / 200.0 / minutes;
             assert!((low..=high).contains(&per_node), "{speed} m/s: {per_node} a minute");
         }

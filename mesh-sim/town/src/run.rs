@@ -12,7 +12,7 @@ use mesh_wire::{Carrier, LinkId, Time, limits};
 
 use crate::log::{Arrival, Log, Sample};
 use crate::outcome::Outcome;
-use crate::plan::{Happening, Medium, PATIENCE, Plan, second};
+use crate::plan::{Happening, Medium, Plan, second};
 use crate::scenario::{Load, Radio};
 use crate::subject::{Corruption, Ledger, Message, Subject, Told};
 
@@ -34,7 +34,7 @@ pub fn run<S: Subject>(plan: &Plan, subject: S) -> Outcome {
         town.pass(*at);
         town.happen(*happening);
     }
-    town.pass(second(plan.scenario.seconds + PATIENCE));
+    town.pass(second(plan.length()));
     let log = town.log();
     Outcome::new(plan, &log)
 }

@@ -1,9 +1,16 @@
-//! `sim`: runs a scenario and says what came of it.
+//! `sim`: runs scenarios and says what came of them.
 
+use std::fs;
+use std::num::NonZero;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
-use clap::{Parser, Subcommand};
-use mesh_town::{Measure, Plan, Protocol, Scenario};
+use clap::{Args, Parser, Subcommand};
+use mesh_town::batch::{Job, run_all};
+use mesh_town::report::{self, Report};
+use mesh_town::scenario::Verdict;
+use mesh_town::{Protocol, Scenario, page};
 
 /// Towns of people with devices: how much of what they say arrives, and at what price.
 #[derive(Parser)]
@@ -14,30 +21,114 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs one scenario.
-    Run(RunArguments),
+    /// Runs one scenario and says everything about it.
+    Run {
+        /// A file, or the name of a scenario in `scenarios/`.
+        scenario: String,
+        /// The first seed.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        seed: u64,
+        /// How many seeds.
+        #[arg(long, value_name = "K", default_value_t = 1)]
+        seeds: u64,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Runs all scenarios and compares them with their goals.
+    Table {
+        /// Only towns of at most 200, and one seed.
+        #[arg(long)]
+        small: bool,
+        /// How many seeds; the figures are medians.
+        #[arg(long, value_name = "K")]
+        seeds: Option<u64>,
+        #[command(flatten)]
+        how: How,
+    },
 }
 
-#[derive(Parser)]
-struct RunArguments {
-    /// A scenario: a file, or the name of one in `scenarios/`.
-    scenario: String,
-    /// The first seed.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+#[derive(Args)]
+struct How {
+    /// What is in the pockets.
     #[arg(long, value_enum, default_value_t = Protocol::Mesh)]
     subject: Protocol,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+    /// Writes a page to look at.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
+/// Nodes of a small town.
+const SMALL: usize = 200;
+/// Seeds of the table.
+const SEEDS: u64 = 5;
+
 fn main() -> ExitCode {
-    let Command::Run(arguments) = Arguments::parse().command;
-    let scenario = Scenario::open(&arguments.scenario).unwrap();
-    let plan = Plan::new(&scenario, arguments.seed);
-    let outcome = arguments.subject.run(&plan);
-    for (measure, value) in &outcome.values {
-        println!("{:14} {}", measure.label(), measure.write(*value));
+    match execute(Arguments::parse().command) {
+        Ok(Verdict::Reached | Verdict::AboveFloor) => ExitCode::SUCCESS,
+        Ok(Verdict::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sim: {error}");
+            ExitCode::from(2)
+        }
     }
-    println!("{:?}\n{}", outcome.kinds, outcome.trace);
-    let _ = Measure::ALL;
-    ExitCode::SUCCESS
+}
+
+fn execute(command: Command) -> Result<Verdict, String> {
+    match command {
+        Command::Run { scenario, seed, seeds, how } => {
+            let scenario = Scenario::open(&scenario)?;
+            let reports = reports(std::slice::from_ref(&scenario), seed..seed + seeds, how.subject);
+            let text = reports.iter().map(Report::to_string).collect();
+            tell((&[scenario], &reports), text, &how)
+        }
+        Command::Table { small, seeds, how } => {
+            let names = Scenario::names().map_err(|error| error.to_string())?;
+            let scenarios: Result<Vec<_>, _> =
+                names.iter().map(|name| Scenario::open(name)).collect();
+            let mut scenarios = scenarios?;
+            scenarios.retain(|scenario| !small || scenario.people <= SMALL);
+            scenarios.sort_by_key(|scenario| row_order(&scenario.row));
+            let seeds = seeds.unwrap_or(if small { 1 } else { SEEDS });
+            let reports = reports(&scenarios, 0..seeds, how.subject);
+            tell((&scenarios, &reports), report::table(&reports), &how)
+        }
+    }
+}
+
+/// R2 before R10, and R before S.
+fn row_order(row: &str) -> (String, u32) {
+    let split = row.find(|c: char| c.is_ascii_digit()).unwrap_or(row.len());
+    (row[..split].to_owned(), row[split..].parse().unwrap_or(0))
+}
+
+fn reports(scenarios: &[Scenario], seeds: std::ops::Range<u64>, protocol: Protocol) -> Vec<Report> {
+    let jobs = |scenario| seeds.clone().map(move |seed| Job { scenario, seed, protocol });
+    let jobs: Vec<Job<'_>> = scenarios.iter().flat_map(jobs).collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut done = run_all(&jobs, threads).into_iter();
+    let count = (seeds.end - seeds.start) as usize;
+    let report = |scenario| Report::new(scenario, protocol, done.by_ref().take(count).collect());
+    scenarios.iter().map(report).collect()
+}
+
+/// Prints and writes what is wanted; the worst that became of a goal.
+fn tell(
+    (scenarios, reports): (&[Scenario], &[Report]),
+    text: String,
+    how: &How,
+) -> Result<Verdict, String> {
+    if how.json {
+        let json = serde_json::to_string_pretty(reports).map_err(|error| error.to_string())?;
+        println!("{json}");
+    } else {
+        print!("{text}");
+    }
+    if let Some(path) = &how.html {
+        let html = page::write(scenarios, reports);
+        fs::write(path, html).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(reports.iter().map(Report::verdict).min().unwrap_or(Verdict::Reached))
 }
