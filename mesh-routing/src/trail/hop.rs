@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
+use core::time::Duration;
 
 use mesh_wire::codec::List;
 use mesh_wire::message::routing::{Arrived, Packet, RouteMessage};
@@ -12,6 +13,9 @@ use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 const CONTROL: usize = 64;
 /// Acknowledgements that do not wait for company.
 const ACKS_AT_ONCE: usize = 8;
+/// Released bytes that are told at once: the other end waits for them, at most an eighth of what
+/// it may have under way.
+const RELEASE_AT_ONCE: u64 = limits::HOP_BYTES as u64 / 8;
 /// Acknowledgements owed to one neighbour: more packets than [`limits::HOP_BYTES`] holds.
 const OWED: usize = 1024;
 /// What a hop over a link without loss costs.
@@ -43,6 +47,8 @@ pub(crate) struct Hop {
     is_time: bool,
     to_release: u64,
     told_released: u64,
+    /// How long an acknowledgement usually takes: links that queue take their time.
+    delay: Duration,
     /// Of the last packets, how many had to be sent again, in 1/256.
     loss: u32,
 }
@@ -120,6 +126,7 @@ impl Hop {
             is_time: false,
             to_release: 0,
             told_released: 0,
+            delay: Duration::ZERO,
             loss: 0,
         }
     }
@@ -204,8 +211,11 @@ impl Hop {
 
     /// The next message that is no packet.
     pub(crate) fn next_control(&mut self, room: usize) -> Option<RouteMessage> {
-        let owes = !self.arrived.is_empty() || self.to_release > self.told_released;
-        let has_company = self.arrived.len() >= ACKS_AT_ONCE || !self.waiting.is_empty();
+        let to_tell = self.to_release - self.told_released;
+        let owes = !self.arrived.is_empty() || to_tell > 0;
+        let has_company = self.arrived.len() >= ACKS_AT_ONCE
+            || to_tell >= RELEASE_AT_ONCE
+            || !self.waiting.is_empty();
         if owes && (self.is_time || has_company) {
             let arrived = Arrived { numbers: List::new(&self.arrived), released: self.to_release };
             let told = arrived.numbers.len();
@@ -247,7 +257,8 @@ impl Hop {
             let Some(at) = self.unacknowledged.iter().position(|sent| sent.number == number) else {
                 continue;
             };
-            self.unacknowledged.remove(at);
+            let Some(sent) = self.unacknowledged.remove(at) else { continue };
+            self.delay = (self.delay * 7 + now.since(sent.at)) / 8;
             self.progress = now;
             self.acknowledged = self.acknowledged.max(number.wrapping_add(1));
             self.loss -= self.loss / 16;
@@ -263,11 +274,11 @@ impl Hop {
         if self.overdue_at().is_none_or(|at| at > now) {
             return Vec::new();
         }
-        let is_silent = now >= self.progress + limits::HOP_TIME;
+        let is_silent = now >= self.progress + self.patience();
         self.is_suspect |= is_silent;
         let (mut lost, mut kept) = (Vec::new(), VecDeque::new());
         for sent in mem::take(&mut self.unacknowledged) {
-            let is_late = now >= sent.at + limits::HOP_TIME && sent.number < self.acknowledged;
+            let is_late = now >= sent.at + self.patience() && sent.number < self.acknowledged;
             if is_silent || is_late {
                 self.sent_bytes = self.sent_bytes.saturating_sub(sent.waiting.packet.size() as u64);
                 self.loss += (256 - self.loss) / 16;
@@ -286,7 +297,13 @@ impl Hop {
     fn overdue_at(&self) -> Option<Time> {
         let first = self.unacknowledged.front()?;
         let is_passed = first.number < self.acknowledged;
-        Some(if is_passed { first.at } else { self.progress } + limits::HOP_TIME)
+        Some(if is_passed { first.at } else { self.progress } + self.patience())
+    }
+
+    /// How long an acknowledgement is waited for.
+    // spec: ROUTE-11
+    fn patience(&self) -> Duration {
+        (self.delay * 4).clamp(limits::HOP_TIME, limits::PACKET_TIME)
     }
 
     /// Everything that waits for it.
