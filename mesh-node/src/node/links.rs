@@ -42,6 +42,15 @@ pub struct Traffic {
     pub content_sent: u64,
 }
 
+/// Messages of one kind that were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// How many.
+    pub messages: u64,
+    /// Their bytes, with kind and length, before they were sealed.
+    pub bytes: u64,
+}
+
 impl Traffic {
     pub(super) fn plus(self, other: Self) -> Self {
         Self {

@@ -34,7 +34,7 @@ use mesh_wire::{
 };
 
 use links::LinkState;
-pub use links::{LinkReport, Traffic};
+pub use links::{LinkReport, Sent, Traffic};
 use reach::Reach;
 
 /// What a node needs to be told about its surroundings.
@@ -68,6 +68,7 @@ pub struct Node<S: Store> {
     banned: BTreeMap<PeerId, Time>,
     attempts: VecDeque<Attempt>,
     past: Traffic,
+    sent: BTreeMap<u8, Sent>,
     events: VecDeque<NodeEvent>,
 }
 
@@ -129,6 +130,7 @@ impl<S: Store> Node<S> {
             banned: BTreeMap::new(),
             attempts: VecDeque::new(),
             past: Traffic::default(),
+            sent: BTreeMap::new(),
             events: VecDeque::new(),
             rng,
         };
@@ -220,6 +222,12 @@ impl<S: Store> Node<S> {
     pub fn traffic(&self) -> Traffic {
         let near = self.links.iter().filter(|(id, _)| !is_routed(**id));
         near.fold(self.past, |sum, (_, link)| sum.plus(link.traffic))
+    }
+
+    /// What was sent to neighbours since the node was made, by kind of message (chapter 1 of the
+    /// specification lists them). What is sent over relays counts as the packets that carry it.
+    pub fn sent_by_kind(&self) -> impl Iterator<Item = (u8, Sent)> {
+        self.sent.iter().map(|(kind, sent)| (*kind, *sent))
     }
 
     /// Takes what the layers want done, at once, until they want nothing more.

@@ -85,9 +85,18 @@ impl<S: Store> Node<S> {
     fn fill(&mut self, now: Now, id: LinkId, full: usize, record: &mut Output) {
         let header = record.len();
         loop {
-            let room = full.saturating_sub(record.len() - header);
+            let begin = record.len();
+            let room = full.saturating_sub(begin - header);
             if !self.write_next(now, id, (room, full), record) {
                 return;
+            }
+            // Frames of a routed link are counted in the packets that carry them.
+            if !is_routed(id)
+                && let Some(kind) = record.get(begin)
+            {
+                let sent = self.sent.entry(*kind).or_default();
+                sent.messages += 1;
+                sent.bytes += (record.len() - begin) as u64;
             }
         }
     }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use mesh_sim::{Quality, World, seeds};
 use mesh_sync::BlobId;
 use mesh_wire::ChannelId;
+use mesh_wire::message::RouteMessage;
 
 use crate::spread::{channel, follow, publish, publish_blob, read};
 use crate::{TestNode, node, world};
@@ -25,6 +26,7 @@ fn relays(world: &World<TestNode>, who: usize) -> Vec<usize> {
 // spec: ROUTE-14, ROUTE-18
 #[test]
 fn a_channel_crosses_nodes_that_follow_nothing() {
+    let (packet, _) = *RouteMessage::KINDS.iter().find(|(_, name)| *name == "Packet").unwrap();
     for quality in [Quality::STREAM, Quality { loss_per_mille: 30, ..Quality::DATAGRAM }] {
         for length in [3, 5, 8] {
             for seed in seeds(2) {
@@ -47,6 +49,8 @@ fn a_channel_crosses_nodes_that_follow_nothing() {
                 });
                 assert!(got, "seed {seed}: no second item over {length} nodes");
                 for relay in &nodes[1..length - 1] {
+                    let mut sent = world.node(*relay).sent_by_kind();
+                    assert!(sent.any(|(kind, sent)| kind == packet && sent.bytes > 0));
                     assert_eq!(world.node(*relay).sync().channels(), []);
                     assert!(relays(&world, *relay).is_empty());
                 }
