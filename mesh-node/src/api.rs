@@ -122,6 +122,8 @@ pub struct Bytes {
     pub sent: u64,
     /// Of both, what was neither item nor blob.
     pub control: u64,
+    /// Passed on for others, sealed by them: received once and sent once.
+    pub carried: u64,
     /// Received from neighbours.
     pub local_in: u64,
     /// Received from the Internet.

@@ -118,6 +118,7 @@ fn through(relays: usize) -> String {
 pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now) -> api::Status {
     let traffic = node.traffic();
     let all = traffic.received + traffic.sent;
+    let content = traffic.content_received + traffic.content_sent;
     api::Status {
         node: node.peer().to_string(),
         name,
@@ -133,7 +134,8 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
         bytes: api::Bytes {
             received: traffic.received,
             sent: traffic.sent,
-            control: all.saturating_sub(traffic.content_received + traffic.content_sent),
+            control: all.saturating_sub(content + 2 * traffic.carried),
+            carried: traffic.carried,
             local_in: traffic.received,
             internet_in: 0,
             saved: traffic.content_received,

@@ -40,6 +40,8 @@ pub struct Traffic {
     pub content_received: u64,
     /// Of what was sent: items and blobs.
     pub content_sent: u64,
+    /// Of what was sent: packets passed on for others; they were received, too.
+    pub carried: u64,
 }
 
 /// Messages of one kind that were sent.
@@ -52,12 +54,21 @@ pub struct Sent {
 }
 
 impl Traffic {
+    /// The frames of a routed link went over links to neighbours, and count there.
+    pub(super) fn on_the_air(self, id: LinkId) -> Self {
+        match is_routed(id) {
+            true => Self { received: 0, sent: 0, ..self },
+            false => self,
+        }
+    }
+
     pub(super) fn plus(self, other: Self) -> Self {
         Self {
             received: self.received + other.received,
             sent: self.sent + other.sent,
             content_received: self.content_received + other.content_received,
             content_sent: self.content_sent + other.content_sent,
+            carried: self.carried + other.carried,
         }
     }
 }
@@ -287,10 +298,8 @@ impl<S: Store> Node<S> {
 
     pub(super) fn link_down(&mut self, now: Now, id: LinkId) {
         self.end(now, id);
-        if let Some(state) = self.links.remove(&id)
-            && !is_routed(id)
-        {
-            self.past = self.past.plus(state.traffic);
+        if let Some(state) = self.links.remove(&id) {
+            self.past = self.past.plus(state.traffic.on_the_air(id));
         }
     }
 

@@ -20,7 +20,7 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
-use mesh_routing::{RouteEvent, Router, TrailEvent, is_routed};
+use mesh_routing::{RouteEvent, Router, TrailEvent};
 use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
 use mesh_wire::admission::{Admission, Source};
 use mesh_wire::codec::{Output, Reader};
@@ -220,8 +220,8 @@ impl<S: Store> Node<S> {
     /// Everything that was sent and received.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        let near = self.links.iter().filter(|(id, _)| !is_routed(**id));
-        near.fold(self.past, |sum, (_, link)| sum.plus(link.traffic))
+        let links = self.links.iter();
+        links.fold(self.past, |sum, (id, link)| sum.plus(link.traffic.on_the_air(*id)))
     }
 
     /// What was sent to neighbours since the node was made, by kind of message (chapter 1 of the

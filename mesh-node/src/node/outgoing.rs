@@ -130,6 +130,9 @@ impl<S: Store> Node<S> {
             return true;
         }
         if let Some(message) = self.router.poll_send(now, id, room) {
+            if matches!(message, RouteMessage::Packet(_)) {
+                state.traffic.carried += framed_size(message.size()) as u64;
+            }
             message.write(record);
             return true;
         }

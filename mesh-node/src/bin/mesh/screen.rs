@@ -42,6 +42,9 @@ pub(crate) fn lines(status: &Status) -> Vec<String> {
         words::bytes(bytes.sent),
         words::bytes(bytes.control),
     ));
+    if bytes.carried > 0 {
+        lines.push(format!("{} were carried for others", words::bytes(bytes.carried)));
+    }
     if bytes.saved > 0 {
         let saved = words::bytes(bytes.saved);
         lines.push(format!("Neighbours gave {saved} that did not have to come from the Internet"));
