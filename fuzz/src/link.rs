@@ -69,6 +69,7 @@ fn config(carrier: Carrier, rng: &mut Rng) -> Config {
         pseudonym: Pseudonym::generate(rng),
         introduction,
         cipher: seal::chacha20poly1305,
+        resend: limits::HANDSHAKE_RESEND,
     }
 }
 

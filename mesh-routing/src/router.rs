@@ -229,6 +229,28 @@ impl Router {
         self.trails.wrap(now, (routed, link), frame)
     }
 
+    /// What left last over the routed link asks for an answer: if none comes, the path is doubted.
+    // spec: ROUTE-16
+    pub fn expect(&mut self, now: Time, link: LinkId) {
+        self.trails.expect(now, link);
+    }
+
+    /// Routed links without a path; if there is a frame to send over one, [`Router::hold`] it.
+    pub fn stranded(&mut self, now: Time) -> Vec<LinkId> {
+        self.trails.stranded(now)
+    }
+
+    /// Keeps a frame of a stranded routed link until there is a path, and looks for one.
+    // spec: ROUTE-16
+    pub fn hold(&mut self, now: Time, link: LinkId, frame: Bytes) {
+        self.trails.hold(now, link, frame);
+    }
+
+    /// The frame of a routed link that waited for its path; it comes first.
+    pub fn take_held(&mut self, link: LinkId) -> Option<Bytes> {
+        self.trails.take_held(link)
+    }
+
     /// Emits what is due: beacons and dials.
     fn act(&mut self, now: Time) {
         if self.schedule.due(now, &mut self.rng)

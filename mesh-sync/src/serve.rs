@@ -345,7 +345,12 @@ fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
     if is_known || matched.said.is_waiting() || matched.incoming.is_some() {
         return Standing::Nothing;
     }
-    let (Some(theirs), Some(_)) = (matched.theirs, matched.told) else { return Standing::Tell };
+    let Some(theirs) = matched.theirs else { return Standing::Tell };
+    // Who has been told of the items before has asked for them; nobody but their writer gives
+    // them unasked to somebody new, as others may do the same.
+    if matched.told.is_none() && channel.key.is_none() {
+        return Standing::Tell;
+    }
     let lacking = theirs.size..newest.size;
     let is_streaming = matched
         .outgoing

@@ -26,6 +26,7 @@ fn sessions(carrier: Carrier) -> (Session, Session) {
         pseudonym: Pseudonym::generate(&mut rng),
         introduction: Introduction { extensions: Extensions::default() },
         cipher: seal::chacha20poly1305,
+        resend: mesh_wire::limits::HANDSHAKE_RESEND,
     };
     let (one, two) = (config(), config());
     let mut a = Handshake::initiate(NOW, one, &mut rng);

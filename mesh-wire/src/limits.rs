@@ -34,6 +34,8 @@ pub const HANDSHAKE_BYTES: usize = 1232;
 pub const HELLO_BYTES: usize = 128;
 /// Time before a handshake message is repeated over datagrams; doubles with each repetition.
 pub const HANDSHAKE_RESEND: Duration = Duration::from_millis(250);
+/// The same over relays, where an answer takes longer.
+pub const ROUTED_RESEND: Duration = Duration::from_secs(1);
 /// A handshake that takes longer is given up: a second for the radio, four for the crowd.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 /// Handshakes under way at one time that the other end started.
@@ -104,6 +106,9 @@ pub const AVOIDED: usize = 16;
 /// Bytes in one packet: a record of a session end to end. With every header it fits
 /// [`DATAGRAM_BYTES`].
 pub const PACKET_BYTES: usize = 1024;
+/// Bytes around a record that goes over up to 17 relays, its own header and that of its packet:
+/// with them it fills a bucket.
+pub const PACKET_OVERHEAD: usize = 80;
 /// FINDs remembered at a node; the oldest goes first. About 100 B each.
 pub const FINDS: usize = 512;
 /// How long a FIND is remembered: twice the longest time its answer takes.

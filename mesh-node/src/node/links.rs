@@ -26,6 +26,8 @@ pub(crate) struct LinkState {
     pub(super) link: Link,
     pub(super) phase: Phase,
     pub(super) traffic: Traffic,
+    /// Something that leaves or has left asks for an answer.
+    pub(super) asks: bool,
     since: Time,
 }
 
@@ -229,8 +231,8 @@ impl<S: Store> Node<S> {
     /// A link came up. One that somebody else opened must be let in before it costs anything.
     // spec: SESSION-17
     pub fn opened(&mut self, now: Now, id: LinkId, link: Link, source: Source) {
-        let state =
-            LinkState { link, phase: Phase::Closed, traffic: Traffic::default(), since: now.time };
+        let (phase, traffic) = (Phase::Closed, Traffic::default());
+        let state = LinkState { link, phase, traffic, asks: false, since: now.time };
         self.links.insert(id, state);
         match (link.role, link.carrier) {
             (Role::Initiator, _) => self.shake_hands(now, id),
@@ -288,6 +290,10 @@ impl<S: Store> Node<S> {
             pseudonym: self.pseudonym.clone(),
             introduction: Introduction { extensions: Extensions::default() },
             cipher: self.config.cipher,
+            resend: match is_routed(id) {
+                true => limits::ROUTED_RESEND,
+                false => limits::HANDSHAKE_RESEND,
+            },
         };
         let handshake = match state.link.role {
             Role::Initiator => Handshake::initiate(now.time, config, &mut self.rng),

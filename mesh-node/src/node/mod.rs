@@ -155,6 +155,7 @@ impl<S: Store> Node<S> {
         let result = command(&mut self.sync);
         self.look_at_channels(now);
         self.drain(now);
+        self.look_for_paths(now);
         self.events.push_back(NodeEvent::Changed);
         result
     }
@@ -336,6 +337,7 @@ impl<S: Store> Machine for Node<S> {
             Input::Tick => self.tick(now),
         }
         self.drain(now);
+        self.look_for_paths(now);
     }
 
     fn poll_send(&mut self, now: Now, link: LinkId, room: usize) -> Option<Frame> {

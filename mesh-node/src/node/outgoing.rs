@@ -2,15 +2,17 @@
 //! they give is packed into one record and sealed in place.
 
 use alloc::vec::Vec;
+use core::mem;
 
+use bytes::Bytes;
 use mesh_routing::is_routed;
 use mesh_sync::Store;
 use mesh_wire::codec::Output;
 use mesh_wire::fragment::Fragments;
 use mesh_wire::handshake::Handshake;
-use mesh_wire::message::RouteMessage;
 use mesh_wire::message::framed_size;
 use mesh_wire::message::link::{LinkMessage, Padding};
+use mesh_wire::message::{RouteMessage, SyncMessage};
 use mesh_wire::{Carrier, LinkId, Machine, Now, Wire, limits};
 
 use super::Node;
@@ -25,9 +27,11 @@ impl<S: Store> Node<S> {
         let Some(state) = self.links.get_mut(&id) else { return false };
         match &mut state.phase {
             Phase::Knocking { reply, .. } => {
+                state.asks = true;
                 frame.extend(reply.take_if(|reply| reply.len() <= room).into_iter().flatten());
             }
             Phase::Handshake(handshake) => {
+                state.asks = true;
                 frame.extend(handshake_frame(handshake, now, room).unwrap_or_default());
             }
             Phase::Open(open) => {
@@ -63,7 +67,8 @@ impl<S: Store> Node<S> {
         if record.len() == header {
             return record.clear();
         }
-        let padding = Padding::fill(record.len() - header, room);
+        let around = if is_routed(id) { limits::PACKET_OVERHEAD } else { 0 };
+        let padding = Padding::fill(record.len() - header, room, around);
         if let Some(padding) = padding {
             LinkMessage::from(padding).write(record);
         }
@@ -116,10 +121,12 @@ impl<S: Store> Node<S> {
             return false;
         }
         if let Some(message) = open.control.poll(now.time) {
+            state.asks |= matches!(message, LinkMessage::Ping(_));
             message.write(record);
             return true;
         }
         if let Some(fragments) = &mut open.fragments {
+            state.asks = true;
             match fragments.next_if(|fragment| framed_size(fragment.size()) <= room) {
                 Some(fragment) => LinkMessage::from(fragment).write(record),
                 None => return false,
@@ -149,6 +156,7 @@ impl<S: Store> Node<S> {
         };
         let Some(message) = self.sync.poll_send(now, id, whole) else { return false };
         state.traffic.content_sent += content(&message);
+        state.asks |= asks(&message);
         if message.size() <= room {
             message.write(record);
         } else {
@@ -168,13 +176,50 @@ impl<S: Store> Node<S> {
             return None;
         }
         for routed in self.router.routed_over(now.time, over, self.turn) {
-            let mut frame = Output::new();
-            if self.write_frame(now, routed, limits::PACKET_BYTES, &mut frame) {
+            let held = self.router.take_held(routed);
+            if let Some(frame) = held.or_else(|| self.routed_frame(now, routed)) {
                 self.turn = routed;
-                return self.router.wrap(now.time, (routed, over), frame.into());
+                let state = self.links.get_mut(&routed);
+                if state.is_some_and(|state| mem::take(&mut state.asks)) {
+                    self.router.expect(now.time, routed);
+                }
+                return self.router.wrap(now.time, (routed, over), frame);
             }
         }
         None
+    }
+
+    fn routed_frame(&mut self, now: Now, routed: LinkId) -> Option<Bytes> {
+        let mut frame = Output::new();
+        self.write_frame(now, routed, limits::PACKET_BYTES, &mut frame).then(|| frame.into())
+    }
+
+    /// Where there is something to say and no path to say it over, one is looked for.
+    // spec: ROUTE-16
+    pub(super) fn look_for_paths(&mut self, now: Now) {
+        for routed in self.router.stranded(now.time) {
+            if let Some(frame) = self.routed_frame(now, routed) {
+                self.router.hold(now.time, routed, frame);
+                self.drain(now);
+            }
+        }
+    }
+}
+
+/// Whether the other end has to say something to this.
+// spec: ROUTE-16
+fn asks(message: &SyncMessage) -> bool {
+    match message {
+        SyncMessage::Share(_)
+        | SyncMessage::Summary(_)
+        | SyncMessage::Want(_)
+        | SyncMessage::Items(_)
+        | SyncMessage::PageAsk(_)
+        | SyncMessage::PageHave(_)
+        | SyncMessage::PageDrop(_)
+        | SyncMessage::GroupsWant(_)
+        | SyncMessage::CvsWant(_) => true,
+        SyncMessage::Heard(_) | SyncMessage::GroupData(_) | SyncMessage::Cvs(_) => false,
     }
 }
 

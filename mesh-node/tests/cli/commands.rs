@@ -47,7 +47,10 @@ fn the_status_has_the_documented_fields() {
     }
     has_fields(&status["channels"][0], &CHANNEL);
     has_fields(&status["role"], &["relay", "supernode", "why"]);
-    has_fields(&status["bytes"], &["in", "out", "control", "local_in", "internet_in", "saved"]);
+    has_fields(
+        &status["bytes"],
+        &["in", "out", "control", "carried", "local_in", "internet_in", "saved"],
+    );
     for finding in stage.run(&["doctor", "--json"]).json() {
         has_fields(&finding, &["what", "ok", "found", "remedy"]);
     }

@@ -38,6 +38,7 @@ impl Stranger {
             pseudonym: Pseudonym::generate(&mut rng),
             introduction: Introduction { extensions: Extensions::default() },
             cipher: seal::chacha20poly1305,
+            resend: mesh_wire::limits::HANDSHAKE_RESEND,
         };
         let link = LinkId(number);
         let about = Link { role: Role::Responder, carrier, largest_frame: 1200, secured: None };

@@ -293,22 +293,47 @@ impl Trails {
                 self.forward(now, waiting);
             }
         }
-        let gone: Vec<LinkId> = self.flows_without_a_way(now);
-        for link in gone {
-            let key = self.flows.get(&link).and_then(|flow| flow.key);
-            if let Some(flow) = self.flows.get_mut(&link) {
-                flow.drop_path();
-            }
-            self.repair(now, link, key);
-        }
     }
 
-    /// Flows whose best path begins at no neighbour, and that are not being repaired.
-    fn flows_without_a_way(&self, now: Time) -> Vec<LinkId> {
-        let stuck = self.flows.iter().filter(|(_, flow)| {
-            flow.path().is_some_and(|path| self.next_hop(now, &path.hops, 0).is_none())
-        });
-        stuck.map(|(link, _)| *link).collect()
+    /// Flows without a path that begins at a neighbour. Nobody looks for one before there is
+    /// something to send: see [`Self::hold`].
+    // spec: ROUTE-16
+    pub(crate) fn stranded(&mut self, now: Time) -> Vec<LinkId> {
+        let mut stranded = Vec::new();
+        for link in self.flows.keys().copied().collect::<Vec<_>>() {
+            let begins = |path: &Path| self.next_hop(now, &path.hops, 0).is_some();
+            let Some(flow) = self.flows.get(&link).filter(|flow| !flow.holds()) else { continue };
+            let bad = flow.paths().iter().take_while(|path| !begins(path)).count();
+            let is_stranded = bad == flow.paths().len();
+            if let Some(flow) = self.flows.get_mut(&link) {
+                (0..bad).for_each(|_| drop(flow.drop_path()));
+            }
+            if is_stranded {
+                stranded.push(link);
+            }
+        }
+        stranded
+    }
+
+    /// A frame of a stranded flow: it waits, and a path is looked for.
+    // spec: ROUTE-16
+    pub(crate) fn hold(&mut self, now: Time, link: LinkId, frame: Bytes) {
+        let Some(flow) = self.flows.get_mut(&link) else { return };
+        flow.hold(frame);
+        let key = flow.key;
+        self.repair(now, link, key);
+    }
+
+    /// The frame of a flow that waited for a path.
+    pub(crate) fn take_held(&mut self, link: LinkId) -> Option<Bytes> {
+        self.flows.get_mut(&link)?.take_held()
+    }
+
+    /// What left last over a flow asks for an answer.
+    pub(crate) fn expect(&mut self, now: Time, link: LinkId) {
+        if let Some(flow) = self.flows.get_mut(&link) {
+            flow.expect(now);
+        }
     }
 
     fn own_position(&self, now: Time, packet: &Packet) -> u8 {

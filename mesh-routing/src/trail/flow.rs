@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use mesh_wire::{FindKey, HopTag, Time, limits};
 
 /// Every hop of a way, this node first, and what it costs.
@@ -22,7 +23,9 @@ pub(crate) struct Flow {
     paths: Vec<Path>,
     /// The way back of the last packet, until the frame in it proves to be genuine.
     candidate: Option<Path>,
-    /// When the first packet left that nothing has answered.
+    /// What waits for a path.
+    held: Option<Bytes>,
+    /// When the first packet left that asks for an answer and has none.
     unanswered: Option<Time>,
     /// Times in a row that no answer came.
     doubts: u8,
@@ -48,6 +51,7 @@ impl Flow {
             key: None,
             paths: [path].into(),
             candidate: None,
+            held: None,
             unanswered: None,
             doubts: 0,
             used: now,
@@ -58,6 +62,11 @@ impl Flow {
     /// The path in use.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.paths.first()
+    }
+
+    /// All paths, the best first.
+    pub(crate) fn paths(&self) -> &[Path] {
+        &self.paths
     }
 
     /// A path that was found.
@@ -101,7 +110,25 @@ impl Flow {
     /// A packet leaves.
     pub(crate) fn sent(&mut self, now: Time) {
         self.used = now;
+    }
+
+    /// What left last asks for an answer.
+    pub(crate) fn expect(&mut self, now: Time) {
         self.unanswered.get_or_insert(now);
+    }
+
+    /// A frame waits for a path; another one is not asked for meanwhile.
+    pub(crate) fn hold(&mut self, frame: Bytes) {
+        self.held = Some(frame);
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The frame that waited.
+    pub(crate) fn take_held(&mut self) -> Option<Bytes> {
+        self.held.take()
     }
 
     /// The path in use is no good; returns it.
@@ -139,7 +166,8 @@ impl Flow {
     }
 
     pub(crate) fn weight(&self) -> usize {
-        size_of::<Self>() + self.paths.iter().map(|path| path.hops.len() * 2).sum::<usize>()
+        let paths = self.paths.iter().map(|path| path.hops.len() * 2).sum::<usize>();
+        size_of::<Self>() + paths + self.held.as_ref().map_or(0, Bytes::len)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) enum Wanted {
 
 /// How far each stage goes, and how long it waits.
 const STAGES: [(u8, Duration); 3] = [
-    (RING, Duration::from_millis(750)),
+    (RING, Duration::from_millis(400)),
     (EVERYWHERE, Duration::from_millis(2500)),
     (EVERYWHERE, Duration::from_millis(4000)),
 ];

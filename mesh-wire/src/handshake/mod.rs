@@ -47,6 +47,9 @@ pub struct Config {
     pub introduction: Introduction,
     /// The cipher of the session.
     pub cipher: MakeCipher,
+    /// Over datagrams, how long an answer is waited for before a message is sent again:
+    /// [`limits::HANDSHAKE_RESEND`], or [`limits::ROUTED_RESEND`] over relays.
+    pub resend: Duration,
 }
 
 /// What a finished handshake leaves.
@@ -136,13 +139,13 @@ impl Handshake {
     #[must_use]
     pub fn respond(now: Time, config: Config, rng: &mut Rng) -> Self {
         Self {
+            resend: config.resend,
             config,
             rng: Rng::from_seed(rng.bytes()),
             state: State::Listening,
             frame: Vec::new(),
             due: None,
             seen: None,
-            resend: limits::HANDSHAKE_RESEND,
             deadline: now + limits::HANDSHAKE_TIME,
         }
     }

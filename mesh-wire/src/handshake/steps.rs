@@ -119,7 +119,7 @@ impl Handshake {
         self.frame = run.write(&self.config.introduction.to_bytes())?;
         self.frame.insert(0, FINISH);
         self.due = Some(now);
-        self.resend = limits::HANDSHAKE_RESEND;
+        self.resend = self.config.resend;
         self.deadline = now + limits::HANDSHAKE_TIME;
         let established = self.establish(now, run, answer.choice, answer.introduction)?;
         self.state = State::Finishing;

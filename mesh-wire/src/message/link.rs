@@ -86,11 +86,13 @@ layout! {
 
 impl Padding {
     /// Padding that brings a record of `length` bytes to the next bucket, or to `room` if that
-    /// comes first; `None` if there is nothing to fill.
+    /// comes first; `None` if there is nothing to fill. Others will put `around` bytes around the
+    /// record: then what they make of it fills the bucket.
     // spec: SESSION-12
     #[must_use]
-    pub fn fill(length: usize, room: usize) -> Option<Self> {
-        let bucket = Self::BUCKETS.iter().copied().find(|bucket| *bucket >= length)?;
+    pub fn fill(length: usize, room: usize, around: usize) -> Option<Self> {
+        let mut buckets = Self::BUCKETS.iter().filter_map(|bucket| bucket.checked_sub(around));
+        let bucket = buckets.find(|bucket| *bucket >= length)?;
         let gap = bucket.min(room).checked_sub(length)?;
         // A frame of padding costs a kind and two lengths; smaller gaps stay open.
         let zeros = (gap.saturating_sub(5)..gap).find(|zeros| {
@@ -100,5 +102,5 @@ impl Padding {
     }
 
     /// The sizes small records are padded to, in bytes.
-    pub const BUCKETS: [usize; 5] = [64, 128, 256, 512, 1024];
+    pub const BUCKETS: [usize; 6] = [32, 64, 128, 256, 512, 1024];
 }

@@ -232,7 +232,7 @@ fn padding_fills_records_up_to_their_bucket_and_no_further() {
     for length in 0..=2000 {
         for room in [length, length + 3, length + 40, 65_792] {
             let bucket = Padding::BUCKETS.into_iter().find(|bucket| *bucket >= length);
-            match (Padding::fill(length, room), bucket) {
+            match (Padding::fill(length, room, 0), bucket) {
                 (Some(padding), Some(bucket)) => {
                     let padded = length + LinkMessage::from(padding).size();
                     assert_eq!(padded, bucket.min(room), "{length} of {room}");

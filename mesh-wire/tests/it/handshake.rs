@@ -20,6 +20,7 @@ fn config(carrier: Carrier, who: u8) -> Config {
         pseudonym: Pseudonym::generate(&mut Rng::from_seed([who; 32])),
         introduction: Introduction { extensions: extensions(2, &[who; 8]) },
         cipher: seal::chacha20poly1305,
+        resend: limits::HANDSHAKE_RESEND,
     }
 }
 

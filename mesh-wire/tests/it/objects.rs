@@ -172,7 +172,7 @@ impl Show for Padding {
 impl Sample for Padding {
     fn sample() -> BoxedStrategy<Self> {
         (1_usize..=1024)
-            .prop_map(|length| Self::fill(length.saturating_sub(5), length))
+            .prop_map(|length| Self::fill(length.saturating_sub(5), length, 0))
             .prop_filter_map("no padding fits", |padding| padding)
             .boxed()
     }

@@ -60,8 +60,8 @@ fn extensions(inner: &[u8]) -> Extensions {
 
 fn link_examples() -> Vec<Example> {
     vec![
-        link("the smallest padding", Padding::fill(61, 65_792).unwrap()),
-        link("padding with a length of two bytes", Padding::fill(0, 65_792).unwrap()),
+        link("the smallest padding", Padding::fill(61, 65_792, 0).unwrap()),
+        link("padding with a length of two bytes", Padding::fill(129, 65_792, 0).unwrap()),
         link("leaving", Close { reason: CloseReason::Leaving, retry_after_s: 0 }),
         link("come back in a minute", Close { reason: CloseReason::Full, retry_after_s: 60 }),
         link("the longest number", Close { reason: CloseReason::Silent, retry_after_s: u32::MAX }),
@@ -369,6 +369,7 @@ fn handshake(carrier: Carrier) -> Value {
         pseudonym: Pseudonym::generate(&mut rng(who)),
         introduction: Introduction { extensions: extensions(&[2, 1, who]) },
         cipher: seal::chacha20poly1305,
+        resend: mesh_wire::limits::HANDSHAKE_RESEND,
     };
     let mut a = Handshake::initiate(now, config(1), &mut rng(3));
     let mut b = Handshake::respond(now, config(2), &mut rng(4));

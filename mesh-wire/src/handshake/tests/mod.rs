@@ -26,5 +26,6 @@ fn config(carrier: Carrier, who: u8) -> Config {
         pseudonym: Pseudonym::generate(&mut Rng::from_seed([who; 32])),
         introduction: Introduction { extensions: says(who) },
         cipher: seal::chacha20poly1305,
+        resend: crate::limits::HANDSHAKE_RESEND,
     }
 }
