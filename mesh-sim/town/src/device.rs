@@ -10,7 +10,7 @@ use mesh_node::node::{Node, NodeConfig, NodeEvent};
 use mesh_sim::{Securing, World};
 use mesh_sync::{Content, MemoryStore, NewItem};
 use mesh_wire::message::sync::ItemKind;
-use mesh_wire::{ChannelId, Label, Now, Rng};
+use mesh_wire::{ChannelId, Label, Now, PeerId, Rng};
 
 use crate::subject::{Class, Corruption, Kind, Ledger, Message, Sent, Subject, Told};
 
@@ -77,7 +77,7 @@ impl Subject for Device {
     /// Its frames are sealed already: what is left is the header of the medium.
     const OVERHEAD_BYTES: usize = 4;
 
-    fn build(&mut self, _: usize, rng: Rng) -> Self::Machine {
+    fn build(&mut self, _: usize, _: PeerId, rng: Rng) -> Self::Machine {
         let node = Node::new(NodeConfig::default(), MemoryStore::default(), rng);
         node.expect("an empty store opens")
     }

@@ -84,7 +84,8 @@ impl<'a, S: Subject> Town<'a, S> {
     fn new(plan: &'a Plan, mut subject: S) -> Self {
         let mut world = World::new(plan.seed, S::SECURING);
         for node in 0..plan.scenario.people {
-            world.add(|_, rng| subject.build(node, rng));
+            let name = world.peer(node);
+            world.add(|_, rng| subject.build(node, name, rng));
             world.set_skew(node, plan.skews[node]);
         }
         let is_channel = matches!(plan.scenario.load, Load::Channel { .. });

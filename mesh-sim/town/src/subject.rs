@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_sim::{Securing, World};
-use mesh_wire::{LinkId, Machine, Now, Rng};
+use mesh_wire::{LinkId, Machine, Now, PeerId, Rng};
 use serde::Serialize;
 
 /// Bytes that a frame has on the air besides what a machine of typed messages writes: length,
@@ -27,8 +27,8 @@ pub trait Subject: Sized + 'static {
     /// Bytes that its frames have on the air besides what it writes.
     const OVERHEAD_BYTES: usize = FRAME_OVERHEAD;
 
-    /// The device of a node.
-    fn build(&mut self, node: usize, rng: Rng) -> Self::Machine;
+    /// The device of a node, which its neighbours will know as `name` if the world secures links.
+    fn build(&mut self, node: usize, name: PeerId, rng: Rng) -> Self::Machine;
 
     /// Before the first link: `from` will send to `to`.
     fn befriend(&mut self, world: &mut World<Self::Machine>, from: usize, to: usize);
