@@ -33,8 +33,9 @@ fn proof(key: &FindKey, id: &[u8; 8], (answer, last): (u8, HopTag)) -> [u8; 16] 
 
 impl Trails {
     /// Sends the FIND of a search to every neighbour.
-    // spec: ROUTE-4
-    pub(super) fn ask(&mut self, search: &Search) {
+    // spec: ROUTE-4, ROUTE-16
+    pub(super) fn ask(&mut self, now: Time, search: &Search) {
+        self.blame.retain(|(_, _, since)| now < *since + BLAME_LIFE);
         let blamed: Vec<HopTag> = self.blame.iter().map(|(tag, ..)| *tag).collect();
         let find = Find {
             id: search.id,
@@ -241,5 +242,7 @@ impl Trails {
     }
 }
 
+/// How long a relay on a path without an answer is avoided.
+const BLAME_LIFE: Duration = Duration::from_secs(300);
 /// Longest random wait of a question for a detour: packets wait for its answer.
 const SHORT_JITTER: Duration = Duration::from_millis(10);

@@ -15,6 +15,8 @@ use super::{TrailEvent, Trails};
 
 /// Hops that a packet may go beyond the length of its path.
 const SPARE_HOPS: u8 = 8;
+/// Bytes of the largest packet.
+const LARGEST: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
 
 impl Trails {
     /// Takes a packet from a neighbour.
@@ -35,12 +37,15 @@ impl Trails {
             return self.release(now, Some(Ingress { link, bytes }));
         }
         let until = now + limits::PACKET_TIME;
-        self.forward(now, Waiting { packet, ingress: Some(Ingress { link, bytes }), until });
+        let ingress = Some(Ingress { link, bytes });
+        self.forward(now, Waiting { packet, next: 0, ingress, until });
     }
 
     /// The room of a packet at this node is free again.
     fn release(&mut self, now: Time, ingress: Option<Ingress>) {
-        let Some(Ingress { link, bytes }) = ingress else { return };
+        let Some(Ingress { link, bytes }) = ingress.filter(|ingress| ingress.bytes > 0) else {
+            return;
+        };
         if let Some(hop) = self.hops.get_mut(&link) {
             hop.release(now, bytes);
         }
@@ -79,8 +84,7 @@ impl Trails {
             && waiting.over() != Some(link)
         {
             let Some(hop) = self.hops.get_mut(&link) else { return };
-            waiting.packet.position = at as u8;
-            waiting.packet.hops_left = waiting.packet.hops_left.saturating_sub(1);
+            waiting.next = at as u8;
             if let Err(full) = hop.queue(waiting) {
                 self.release(now, full.ingress);
             }
@@ -103,7 +107,8 @@ impl Trails {
         if waiting.packet.patches >= limits::PATCHES || beyond.is_empty() {
             return self.give_up(now, waiting, path);
         }
-        if let Some(patched) = self.ways.iter().find_map(|way| way.apply(path, position)) {
+        let mut ways = self.ways.iter().filter(|way| now < way.until);
+        if let Some(patched) = ways.find_map(|way| way.apply(path, position)) {
             let next = self.next_hop(now, &patched, position);
             if next.is_some_and(|(_, link)| Some(link) != waiting.over()) {
                 waiting.packet.path = List::new(&patched);
@@ -217,7 +222,7 @@ impl Trails {
     /// The flows that may send over `link` now, as their best path begins there: those behind
     /// `after` come first, so that they take turns.
     pub(crate) fn flows_over(&self, now: Time, link: LinkId, after: LinkId) -> Vec<LinkId> {
-        if self.flows.is_empty() || self.hops.get(&link).is_none_or(|hop| !hop.has_room()) {
+        if self.flows.is_empty() || !self.hops.get(&link).is_some_and(|hop| hop.has_room(LARGEST)) {
             return Vec::new();
         }
         let begins_there = |flow: &Flow| {
@@ -249,13 +254,14 @@ impl Trails {
         let packet = Packet {
             number: 0,
             flow: name,
-            hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS),
+            hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS + 1),
             patches: 0,
-            position: at as u8,
+            position: 0,
             path: List::new(&hops),
             frame: Opaque::new(frame)?,
         };
-        let waiting = Waiting { packet, ingress: None, until: now + limits::PACKET_TIME };
+        let until = now + limits::PACKET_TIME;
+        let waiting = Waiting { packet, next: at as u8, ingress: None, until };
         Some(self.hops.get_mut(&link)?.number(now, waiting).into())
     }
 
@@ -270,8 +276,8 @@ impl Trails {
         if let Some(control) = hop.next_control(room) {
             return Some(control);
         }
-        let (packet, waiting) = hop.next_packet(now, room)?;
-        self.release(now, waiting.ingress);
+        let (packet, ingress) = hop.next_packet(now, room)?;
+        self.release(now, ingress);
         Some(packet.into())
     }
 
@@ -285,35 +291,38 @@ impl Trails {
             for waiting in stale {
                 self.release(now, waiting.ingress);
             }
-            for mut waiting in lost.into_iter().filter(|waiting| now < waiting.until) {
-                // It stands again where it was before it was sent here.
-                waiting.packet.position = self.own_position(now, &waiting.packet);
-                // Its room was given back when it was sent.
-                waiting.ingress = None;
-                self.forward(now, waiting);
+            self.again(now, lost);
+        }
+        self.mend(now);
+    }
+
+    /// Packets that were lost, or wait for a neighbour that is, go on from here once more.
+    // spec: ROUTE-11
+    pub(super) fn again(&mut self, now: Time, lost: Vec<Waiting>) {
+        for waiting in lost {
+            match now < waiting.until {
+                true => self.forward(now, waiting),
+                false => self.release(now, waiting.ingress),
             }
         }
-        let gone: Vec<LinkId> = self.flows_without_a_way(now);
-        for link in gone {
-            let key = self.flows.get(&link).and_then(|flow| flow.key);
-            if let Some(flow) = self.flows.get_mut(&link) {
-                flow.drop_path();
-            }
+    }
+
+    /// Paths that begin at no neighbour are of no use: their flows take others, or look for some.
+    // spec: ROUTE-16
+    pub(super) fn mend(&mut self, now: Time) {
+        while let Some(link) = self.flow_without_a_way(now) {
+            let Some(flow) = self.flows.get_mut(&link) else { return };
+            flow.drop_path();
+            let key = flow.key;
             self.repair(now, link, key);
         }
     }
 
-    /// Flows whose best path begins at no neighbour, and that are not being repaired.
-    fn flows_without_a_way(&self, now: Time) -> Vec<LinkId> {
-        let stuck = self.flows.iter().filter(|(_, flow)| {
+    fn flow_without_a_way(&self, now: Time) -> Option<LinkId> {
+        let mut flows = self.flows.iter();
+        let stuck = flows.find(|(_, flow)| {
             flow.path().is_some_and(|path| self.next_hop(now, &path.hops, 0).is_none())
         });
-        stuck.map(|(link, _)| *link).collect()
-    }
-
-    fn own_position(&self, now: Time, packet: &Packet) -> u8 {
-        let before = packet.path.iter().take(usize::from(packet.position));
-        let own = before.enumerate().filter(|(_, tag)| self.is_mine(now, *tag)).last();
-        own.map_or(0, |(at, _)| at as u8)
+        stuck.map(|(link, _)| *link)
     }
 }

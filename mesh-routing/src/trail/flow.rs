@@ -119,14 +119,13 @@ impl Flow {
     /// What is due at `now`, if anything.
     // spec: ROUTE-16
     pub(crate) fn due(&mut self, now: Time) -> Option<Need> {
-        if self.idle_at() <= now || self.doubts >= DOUBTS {
-            return Some(Need::End);
+        let is_doubted = self.unanswered.is_some_and(|since| since + limits::DOUBT_TIME <= now);
+        self.doubts += u8::from(is_doubted);
+        match is_doubted {
+            _ if self.idle_at() <= now || self.doubts >= DOUBTS => Some(Need::End),
+            true => Some(Need::Path),
+            false => None,
         }
-        let doubted = self.unanswered.is_some_and(|since| since + limits::DOUBT_TIME <= now);
-        doubted.then(|| {
-            self.doubts += 1;
-            Need::Path
-        })
     }
 
     pub(crate) fn wake_at(&self) -> Time {

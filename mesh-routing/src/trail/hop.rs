@@ -50,7 +50,10 @@ pub(crate) struct Hop {
 /// A packet, and the link it came over; `None` if it is this node's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
+    /// As it stands at this node.
     pub(crate) packet: Packet,
+    /// Where in its path the hop stands that it is for.
+    pub(crate) next: u8,
     pub(crate) ingress: Option<Ingress>,
     pub(crate) until: Time,
 }
@@ -62,7 +65,8 @@ impl Waiting {
     }
 }
 
-/// Where a packet came from, and how large it was there.
+/// Where a packet came from, and the bytes it takes of the room for what came from there: none
+/// once it has left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ingress {
     pub(crate) link: LinkId,
@@ -73,6 +77,7 @@ pub(crate) struct Ingress {
 struct Sent {
     number: u32,
     at: Time,
+    bytes: u64,
     waiting: Waiting,
 }
 
@@ -87,10 +92,11 @@ impl Budget {
     /// Takes one, if there is one.
     // spec: ROUTE-6
     pub(crate) fn take(&mut self, now: Time) -> bool {
-        let refill = now.since(self.since).as_micros() / limits::FIND_REFILL.as_micros();
-        if refill > 0 {
-            let refill = u32::try_from(refill).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_add(refill).min(limits::FIND_BURST);
+        while self.left < limits::FIND_BURST && self.since + limits::FIND_REFILL <= now {
+            self.left += 1;
+            self.since = self.since + limits::FIND_REFILL;
+        }
+        if self.left == limits::FIND_BURST {
             self.since = now;
         }
         let taken = self.left.checked_sub(1);
@@ -170,35 +176,44 @@ impl Hop {
         Ok(())
     }
 
-    /// Whether the other end takes another packet now.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether the other end takes another packet of `bytes` now.
+    // spec: ROUTE-10
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let under_way = self.sent_bytes.saturating_sub(self.released_bytes);
-        self.is_usable() && under_way < limits::HOP_BYTES as u64
+        self.is_usable() && under_way + bytes as u64 <= limits::HOP_BYTES as u64
     }
 
-    /// The next packet that may leave, if it fits; it is numbered and remembered.
-    pub(crate) fn next_packet(&mut self, now: Time, room: usize) -> Option<(Packet, Waiting)> {
-        let fits = self.waiting.front().is_some_and(|w| w.packet.size() + HEADER <= room);
-        if !fits || !self.has_room() {
+    /// The next packet that may leave, if it fits, and whence it came; it is numbered and
+    /// remembered.
+    pub(crate) fn next_packet(
+        &mut self,
+        now: Time,
+        room: usize,
+    ) -> Option<(Packet, Option<Ingress>)> {
+        let bytes = self.waiting.front()?.packet.size();
+        if bytes + HEADER > room || !self.has_room(bytes + HEADER) {
             return None;
         }
-        let waiting = self.waiting.pop_front()?;
-        self.waiting_bytes -= waiting.packet.size();
-        Some((self.number(now, waiting.clone()), waiting))
+        let mut waiting = self.waiting.pop_front()?;
+        self.waiting_bytes -= bytes;
+        let ingress = waiting.ingress;
+        waiting.ingress = ingress.map(|ingress| Ingress { bytes: 0, ..ingress });
+        Some((self.number(now, waiting), ingress))
     }
 
     /// Numbers a packet that leaves now, and remembers it until it is acknowledged.
-    // spec: ROUTE-10
-    pub(crate) fn number(&mut self, now: Time, mut waiting: Waiting) -> Packet {
+    // spec: ROUTE-9, ROUTE-10
+    pub(crate) fn number(&mut self, now: Time, waiting: Waiting) -> Packet {
         if self.unacknowledged.is_empty() {
             self.progress = now;
         }
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
-        waiting.packet.number = number;
-        self.sent_bytes += waiting.packet.size() as u64;
-        let packet = waiting.packet.clone();
-        self.unacknowledged.push_back(Sent { number, at: now, waiting });
+        let hops_left = waiting.packet.hops_left.saturating_sub(1);
+        let packet = Packet { number, hops_left, position: waiting.next, ..waiting.packet.clone() };
+        let bytes = packet.size() as u64;
+        self.sent_bytes += bytes;
+        self.unacknowledged.push_back(Sent { number, at: now, bytes, waiting });
         packet
     }
 
@@ -269,7 +284,7 @@ impl Hop {
         for sent in mem::take(&mut self.unacknowledged) {
             let is_late = now >= sent.at + limits::HOP_TIME && sent.number < self.acknowledged;
             if is_silent || is_late {
-                self.sent_bytes = self.sent_bytes.saturating_sub(sent.waiting.packet.size() as u64);
+                self.sent_bytes = self.sent_bytes.saturating_sub(sent.bytes);
                 self.loss += (256 - self.loss) / 16;
                 lost.push(sent.waiting);
             } else {
@@ -301,8 +316,10 @@ impl Hop {
         unacknowledged.chain(mem::take(&mut self.waiting)).collect()
     }
 
-    /// It is told what arrived as soon as it can be.
+    /// It is told what arrived as soon as it can be, and called by its old tag no longer than that
+    /// is good.
     pub(crate) fn tick(&mut self, now: Time) {
+        self.before.take_if(|(_, until)| *until <= now);
         self.is_time |= self.arrived_at.take_if(|at| *at <= now).is_some();
     }
 
@@ -320,7 +337,8 @@ impl Hop {
     /// When it wants to be looked at.
     pub(crate) fn wake_at(&self) -> Option<Time> {
         let stale = self.waiting.front().map(|waiting| waiting.until);
-        [self.arrived_at, self.overdue_at(), stale].into_iter().flatten().min()
+        let renamed = self.before.map(|(_, until)| until);
+        [self.arrived_at, self.overdue_at(), stale, renamed].into_iter().flatten().min()
     }
 
     pub(crate) fn weight(&self) -> usize {

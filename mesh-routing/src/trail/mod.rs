@@ -135,7 +135,7 @@ impl Trails {
             return false;
         }
         let search = Search::new(now, key, wanted, &mut self.rng);
-        self.ask(&search);
+        self.ask(now, &search);
         self.searches.push(search);
         true
     }
@@ -146,9 +146,8 @@ impl Trails {
 
     pub(crate) fn link_down(&mut self, now: Time, link: LinkId) {
         let Some(hop) = self.hops.remove(&link) else { return };
-        for waiting in hop.dissolve() {
-            self.forward(now, waiting);
-        }
+        self.again(now, hop.dissolve());
+        self.mend(now);
         if self.hops.is_empty() {
             self.seen.clear();
             self.detours.clear();
@@ -213,7 +212,10 @@ impl Trails {
         let Some(hop) = self.hops.get_mut(&link) else { return };
         hop.is_alive();
         match message {
-            RouteMessage::Presence(presence) => hop.call(now, presence.tag),
+            RouteMessage::Presence(presence) => {
+                hop.call(now, presence.tag);
+                self.mend(now);
+            }
             RouteMessage::Find(find) => self.found_find(now, link, find),
             RouteMessage::Found(found) => self.found_found(now, link, found),
             RouteMessage::Packet(packet) => self.packet(now, link, packet),
@@ -225,7 +227,6 @@ impl Trails {
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: Time) {
         self.ways.retain(|way| now < way.until);
-        self.blame.retain(|(_, _, since)| now < *since + BLAME_LIFE);
         for (find, heard) in self.seen.due(now) {
             self.pass_on(&find, &heard);
         }
@@ -240,7 +241,7 @@ impl Trails {
             if now < search.until {
                 self.searches.push(search);
             } else if search.widen(now, &mut self.rng) {
-                self.ask(&search);
+                self.ask(now, &search);
                 self.searches.push(search);
             } else {
                 self.over(&search);
@@ -284,11 +285,9 @@ impl Trails {
         let has_path = self.flows.get(&link).is_some_and(|flow| flow.path().is_some());
         match key {
             _ if has_path => {}
-            Some(key) => {
-                self.seek(now, key, Wanted::Path(link));
-            }
-            // There is no session yet: whoever wants one begins anew.
-            None => {
+            Some(key) if self.seek(now, key, Wanted::Path(link)) => {}
+            // There is no session yet, or nobody to ask: whoever wants one begins anew.
+            Some(_) | None => {
                 self.flows.remove(&link);
                 self.events.push_back(TrailEvent::Down(link));
             }
@@ -328,6 +327,3 @@ impl Trails {
         hops + flows + detours + self.seen.weight()
     }
 }
-
-/// How long a relay on a path without an answer is avoided.
-const BLAME_LIFE: core::time::Duration = core::time::Duration::from_secs(300);
