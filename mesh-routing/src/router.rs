@@ -269,8 +269,7 @@ impl Router {
         if let Some(before) = before.filter(|before| *before != presence.token) {
             self.surroundings.forget(before);
         }
-        // Two of one name side by side: one of them takes another.
-        if presence.tag == self.trails.tag() {
+        if self.trails.clashes(now, presence.tag) {
             self.trails.rotate(now);
             self.neighbours.values_mut().for_each(|other| other.told = Told::No);
         }

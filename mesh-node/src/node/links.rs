@@ -433,6 +433,16 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Has the other end asked whether it is there.
+    // spec: ROUTE-16
+    pub(super) fn ask(&mut self, id: LinkId) {
+        if let Some(state) = self.links.get_mut(&id)
+            && let Phase::Open(open) = &mut state.phase
+        {
+            open.control.to_ask = true;
+        }
+    }
+
     /// Takes a message about the link itself.
     pub(super) fn link_message(
         &mut self,

@@ -24,6 +24,8 @@ pub(crate) struct Flow {
     candidate: Option<Path>,
     /// When the first packet left that nothing has answered.
     unanswered: Option<Time>,
+    /// Whether the other end was asked for a sign of life since then.
+    is_asked: bool,
     /// Times in a row that no answer came.
     doubts: u8,
     /// When it last carried something.
@@ -37,6 +39,8 @@ pub(crate) struct Flow {
 pub(crate) enum Need {
     /// It carried nothing for long, or nothing can be done.
     End,
+    /// A sign of life of the other end: perhaps it had no reason to answer.
+    Sign,
     /// Another path.
     Path,
 }
@@ -49,6 +53,7 @@ impl Flow {
             paths: [path].into(),
             candidate: None,
             unanswered: None,
+            is_asked: false,
             doubts: 0,
             used: now,
             improve: now,
@@ -87,7 +92,7 @@ impl Flow {
     /// What came last was genuine: its way works, and comes first.
     // spec: ROUTE-15
     pub(crate) fn confirm(&mut self) {
-        self.unanswered = None;
+        (self.unanswered, self.is_asked) = (None, false);
         self.doubts = 0;
         if let Some(path) = self.candidate.take()
             && self.paths.first().is_none_or(|first| first.hops.get(1..) != path.hops.get(1..))
@@ -106,7 +111,7 @@ impl Flow {
 
     /// The path in use is no good; returns it.
     pub(crate) fn drop_path(&mut self) -> Option<Path> {
-        self.unanswered = None;
+        (self.unanswered, self.is_asked) = (None, false);
         (!self.paths.is_empty()).then(|| self.paths.remove(0))
     }
 
@@ -119,17 +124,23 @@ impl Flow {
     /// What is due at `now`, if anything.
     // spec: ROUTE-16
     pub(crate) fn due(&mut self, now: Time) -> Option<Need> {
-        let is_doubted = self.unanswered.is_some_and(|since| since + limits::DOUBT_TIME <= now);
+        let is_due = |after| self.unanswered.is_some_and(|since| since + after <= now);
+        let (is_doubted, is_late) = (is_due(limits::DOUBT_TIME), is_due(limits::DOUBT_TIME / 2));
         self.doubts += u8::from(is_doubted);
         match is_doubted {
             _ if self.idle_at() <= now || self.doubts >= DOUBTS => Some(Need::End),
             true => Some(Need::Path),
+            false if is_late && !self.is_asked => {
+                self.is_asked = true;
+                Some(Need::Sign)
+            }
             false => None,
         }
     }
 
     pub(crate) fn wake_at(&self) -> Time {
-        let doubt = self.unanswered.map(|since| since + limits::DOUBT_TIME);
+        let patience = limits::DOUBT_TIME / if self.is_asked { 1 } else { 2 };
+        let doubt = self.unanswered.map(|since| since + patience);
         doubt.map_or(self.idle_at(), |doubt| doubt.min(self.idle_at()))
     }
 

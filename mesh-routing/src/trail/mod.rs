@@ -56,6 +56,9 @@ pub enum TrailEvent {
     },
     /// A frame came over a routed link.
     Frame(LinkId, Bytes),
+    /// Nothing came back over a routed link for a while: its other end is to be asked whether it
+    /// is there.
+    Silent(LinkId),
     /// A routed link is gone.
     Down(LinkId),
     /// Somebody looks for who holds this key, and was answered.
@@ -65,6 +68,7 @@ pub enum TrailEvent {
 }
 
 /// The part of a router that reaches further than its neighbours.
+// spec: ROUTE-1
 #[derive(Debug)]
 pub(crate) struct Trails {
     rng: Rng,
@@ -114,6 +118,13 @@ impl Trails {
     pub(crate) fn rotate(&mut self, now: Time) {
         self.before = Some((self.tag, now + limits::TAG_GRACE));
         self.tag = HopTag(self.rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
+    }
+
+    /// Whether this node is to take another tag as a neighbour bears its own. Not again while the
+    /// one before is good, or a neighbour could keep all paths through here from working.
+    // spec: ROUTE-2
+    pub(crate) fn clashes(&self, now: Time, tag: HopTag) -> bool {
+        tag == self.tag && self.before.is_none_or(|(_, until)| until <= now)
     }
 
     fn is_mine(&self, now: Time, tag: HopTag) -> bool {
@@ -262,6 +273,7 @@ impl Trails {
                     self.flows.remove(&link);
                     self.events.push_back(TrailEvent::Down(link));
                 }
+                Need::Sign => self.events.push_back(TrailEvent::Silent(link)),
                 Need::Path => self.doubt(now, link),
             }
         }

@@ -34,6 +34,27 @@ fn a_tag_changes_with_the_pseudonym_and_the_old_one_is_good_for_a_while() {
 
 // spec: ROUTE-2
 #[test]
+fn who_hears_its_own_tag_again_keeps_it_while_the_one_before_is_good() {
+    let mut node = Alone::among(3);
+    let (old, mut tags) = (node.tag(), Vec::new());
+    for _ in 0..100 {
+        let own = node.tag();
+        tags.push(own);
+        node.hear(2, presence(own));
+        node.hear(3, presence(tag(3)));
+        node.hear(1, packet(&[tag(1), old, tag(3)], 1));
+        assert_eq!(node.packets(3).len(), 1, "paths through here still work");
+    }
+    tags.dedup();
+    assert_eq!(tags.len(), 2);
+    node.wait(limits::TAG_GRACE);
+    let own = node.tag();
+    node.hear(2, presence(own));
+    assert_ne!(node.tag(), own);
+}
+
+// spec: ROUTE-2
+#[test]
 fn who_hears_its_own_tag_takes_another_and_says_so_to_everybody() {
     let mut node = Alone::among(3);
     let old = node.tag();

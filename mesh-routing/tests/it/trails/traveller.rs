@@ -50,6 +50,8 @@ const HELLO: u8 = 0;
 const WELCOME: u8 = 1;
 const CALL: u8 = 2;
 const ECHO: u8 = 3;
+const PING: u8 = 4;
+const PONG: u8 = 5;
 
 impl Session {
     /// A frame that only who holds the key can make: kind, number, content, proof.
@@ -115,6 +117,11 @@ impl Traveller {
                 self.sessions.insert(*link, session);
             }
             TrailEvent::Down(link) => drop(self.sessions.remove(link)),
+            TrailEvent::Silent(link) => {
+                if let Some(session) = self.sessions.get_mut(link).filter(|s| s.is_open) {
+                    session.push(PING, &[]);
+                }
+            }
             TrailEvent::Frame(link, frame) => self.read(*link, frame),
             TrailEvent::Asked(_) | TrailEvent::Searched(..) => {}
         }
@@ -143,6 +150,8 @@ impl Traveller {
                 session.push(ECHO, &content);
                 self.arrived.push(content);
             }
+            PING => session.push(PONG, &[]),
+            PONG => {}
             _ => self.arrived.push(content),
         }
     }
