@@ -69,7 +69,13 @@ impl Trails {
                 link
             }
             None if is_full => return,
-            None => self.open(now, (packet.flow, Role::Responder), back, over),
+            None => {
+                let link = self.open(now, (packet.flow, Role::Responder), back.clone(), over);
+                if let Some(flow) = self.flows.get_mut(&link) {
+                    flow.came(now, back);
+                }
+                link
+            }
         };
         self.events.push_back(TrailEvent::Frame(link, packet.frame.bytes().clone()));
     }
@@ -85,8 +91,8 @@ impl Trails {
         {
             let Some(hop) = self.hops.get_mut(&link) else { return };
             waiting.next = at as u8;
-            if let Err(full) = hop.queue(waiting) {
-                self.release(now, full.ingress);
+            for dropped in hop.queue(waiting) {
+                self.release(now, dropped.ingress);
             }
             return;
         }

@@ -1,6 +1,7 @@
 //! A session over relays: the paths it may take, and whether they work.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use mesh_wire::{FindKey, HopTag, Time, limits};
 
@@ -22,6 +23,9 @@ pub(crate) struct Flow {
     paths: Vec<Path>,
     /// The way back of the last packet, until the frame in it proves to be genuine.
     candidate: Option<Path>,
+    /// When the last packet came, and the last genuine one.
+    came: Option<Time>,
+    heard: Option<Time>,
     /// When the first packet left that nothing has answered.
     unanswered: Option<Time>,
     /// Whether the other end was asked for a sign of life since then.
@@ -52,6 +56,8 @@ impl Flow {
             key: None,
             paths: [path].into(),
             candidate: None,
+            came: None,
+            heard: None,
             unanswered: None,
             is_asked: false,
             doubts: 0,
@@ -76,6 +82,7 @@ impl Flow {
     /// A packet came over `path`, turned round.
     pub(crate) fn came(&mut self, now: Time, path: Path) {
         self.used = now;
+        self.came = Some(now);
         self.candidate = Some(path);
     }
 
@@ -94,6 +101,7 @@ impl Flow {
     pub(crate) fn confirm(&mut self) {
         (self.unanswered, self.is_asked) = (None, false);
         self.doubts = 0;
+        self.heard = self.came;
         if let Some(path) = self.candidate.take()
             && self.paths.first().is_none_or(|first| first.hops.get(1..) != path.hops.get(1..))
         {
@@ -103,10 +111,14 @@ impl Flow {
         }
     }
 
-    /// A packet leaves.
+    /// A packet leaves. Soon after something genuine it is an answer itself, and wants none: or two
+    /// ends would answer each other for ever.
+    // spec: ROUTE-16
     pub(crate) fn sent(&mut self, now: Time) {
         self.used = now;
-        self.unanswered.get_or_insert(now);
+        if self.heard.is_none_or(|heard| heard + PATIENCE <= now) {
+            self.unanswered.get_or_insert(now);
+        }
     }
 
     /// The path in use is no good; returns it.
@@ -125,7 +137,7 @@ impl Flow {
     // spec: ROUTE-16
     pub(crate) fn due(&mut self, now: Time) -> Option<Need> {
         let is_due = |after| self.unanswered.is_some_and(|since| since + after <= now);
-        let (is_doubted, is_late) = (is_due(limits::DOUBT_TIME), is_due(limits::DOUBT_TIME / 2));
+        let (is_doubted, is_late) = (is_due(limits::DOUBT_TIME), is_due(PATIENCE));
         self.doubts += u8::from(is_doubted);
         match is_doubted {
             _ if self.idle_at() <= now || self.doubts >= DOUBTS => Some(Need::End),
@@ -139,7 +151,7 @@ impl Flow {
     }
 
     pub(crate) fn wake_at(&self) -> Time {
-        let patience = limits::DOUBT_TIME / if self.is_asked { 1 } else { 2 };
+        let patience = if self.is_asked { limits::DOUBT_TIME } else { PATIENCE };
         let doubt = self.unanswered.map(|since| since + patience);
         doubt.map_or(self.idle_at(), |doubt| doubt.min(self.idle_at()))
     }
@@ -155,3 +167,5 @@ impl Flow {
 
 /// Paths that are tried in a row before a session is given up.
 const DOUBTS: u8 = 4;
+/// How long an answer may take before the other end is asked whether it is there.
+const PATIENCE: Duration = Duration::from_micros(limits::DOUBT_TIME.as_micros() as u64 / 2);

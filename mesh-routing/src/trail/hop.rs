@@ -8,6 +8,8 @@ use mesh_wire::codec::List;
 use mesh_wire::message::routing::{Arrived, Packet, RouteMessage};
 use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 
+use super::turns::Turns;
+
 /// Messages other than packets that may wait for one link.
 const CONTROL: usize = 64;
 /// Acknowledgements that do not wait for company.
@@ -25,8 +27,7 @@ pub(crate) struct Hop {
     before: Option<(HopTag, Time)>,
     pub(crate) finds: Budget,
     control: VecDeque<RouteMessage>,
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
+    waiting: Turns,
     unacknowledged: VecDeque<Sent>,
     next_number: u32,
     /// The highest number acknowledged so far, plus one.
@@ -112,8 +113,7 @@ impl Hop {
             before: None,
             finds: Budget { left: limits::FIND_BURST, since: now },
             control: VecDeque::new(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            waiting: Turns::default(),
             unacknowledged: VecDeque::new(),
             next_number: 0,
             acknowledged: 0,
@@ -164,16 +164,9 @@ impl Hop {
         self.control.push_back(message);
     }
 
-    /// Queues a packet, or gives it back if there is no room for it.
-    // spec: ROUTE-12
-    pub(crate) fn queue(&mut self, waiting: Waiting) -> Result<(), Waiting> {
-        let bytes = waiting.packet.size();
-        if self.waiting_bytes + bytes > limits::RELAY_BYTES {
-            return Err(waiting);
-        }
-        self.waiting_bytes += bytes;
-        self.waiting.push_back(waiting);
-        Ok(())
+    /// Queues a packet. Returns those for which there is no room.
+    pub(crate) fn queue(&mut self, waiting: Waiting) -> Vec<Waiting> {
+        self.waiting.push(waiting)
     }
 
     /// Whether the other end takes another packet of `bytes` now.
@@ -194,8 +187,7 @@ impl Hop {
         if bytes + HEADER > room || !self.has_room(bytes + HEADER) {
             return None;
         }
-        let mut waiting = self.waiting.pop_front()?;
-        self.waiting_bytes -= bytes;
+        let mut waiting = self.waiting.pop()?;
         let ingress = waiting.ingress;
         waiting.ingress = ingress.map(|ingress| Ingress { bytes: 0, ..ingress });
         Some((self.number(now, waiting), ingress))
@@ -293,7 +285,7 @@ impl Hop {
         }
         self.unacknowledged = kept;
         if is_silent {
-            lost.extend(self.give_back());
+            lost.extend(self.waiting.drain());
         }
         lost
     }
@@ -304,16 +296,10 @@ impl Hop {
         Some(if is_passed { first.at } else { self.progress } + limits::HOP_TIME)
     }
 
-    /// Everything that waits for it.
-    fn give_back(&mut self) -> VecDeque<Waiting> {
-        self.waiting_bytes = 0;
-        mem::take(&mut self.waiting)
-    }
-
     /// Everything that it did not acknowledge or that waits for it: the link is gone.
     pub(crate) fn dissolve(mut self) -> Vec<Waiting> {
         let unacknowledged = mem::take(&mut self.unacknowledged).into_iter().map(|s| s.waiting);
-        unacknowledged.chain(mem::take(&mut self.waiting)).collect()
+        unacknowledged.chain(self.waiting.drain()).collect()
     }
 
     /// It is told what arrived as soon as it can be, and called by its old tag no longer than that
@@ -324,26 +310,22 @@ impl Hop {
     }
 
     /// Takes out what has waited too long.
-    // spec: ROUTE-12
     pub(crate) fn stale(&mut self, now: Time) -> Vec<Waiting> {
-        let mut stale = Vec::new();
-        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
-            self.waiting_bytes -= waiting.packet.size();
-            stale.push(waiting);
-        }
-        stale
+        self.waiting.stale(now)
     }
 
     /// When it wants to be looked at.
     pub(crate) fn wake_at(&self) -> Option<Time> {
-        let stale = self.waiting.front().map(|waiting| waiting.until);
         let renamed = self.before.map(|(_, until)| until);
-        [self.arrived_at, self.overdue_at(), stale, renamed].into_iter().flatten().min()
+        [self.arrived_at, self.overdue_at(), self.waiting.stale_at(), renamed]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) fn weight(&self) -> usize {
         let under_way = self.unacknowledged.iter().map(|s| s.waiting.packet.size()).sum::<usize>();
-        size_of::<Self>() + self.waiting_bytes + under_way + self.control.len() * FIND_BYTES
+        size_of::<Self>() + self.waiting.bytes() + under_way + self.control.len() * FIND_BYTES
     }
 }
 

@@ -8,6 +8,7 @@
 //! | one session over relays | [`flow`] |
 //! | what this node looks for | [`search`] |
 //! | a way around a gap | [`detour`] |
+//! | whose packets leave first | [`turns`] |
 //!
 //! A relay knows the neighbours before and behind it on a path and nothing about its ends; it
 //! holds no state per destination or flow.
@@ -19,6 +20,7 @@ pub(crate) mod flow;
 pub(crate) mod hop;
 pub(crate) mod search;
 pub(crate) mod seen;
+pub(crate) mod turns;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;

@@ -12,7 +12,9 @@
 
 mod alone;
 mod asking;
+mod bounds;
 mod carrying;
+mod hostile;
 mod sessions;
 mod traveller;
 
