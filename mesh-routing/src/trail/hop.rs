@@ -32,9 +32,10 @@ pub(crate) struct Hop {
     next_number: u32,
     /// The highest number acknowledged so far, plus one.
     acknowledged: u32,
-    /// Bytes sent, and bytes that do not wait at the other end any more.
+    /// Bytes sent; those that do not wait at the other end any more; those thought to be lost.
     sent_bytes: u64,
     released_bytes: u64,
+    lost_bytes: u64,
     /// When it last gave a sign of life, or began to owe one.
     progress: Time,
     is_suspect: bool,
@@ -119,6 +120,7 @@ impl Hop {
             acknowledged: 0,
             sent_bytes: 0,
             released_bytes: 0,
+            lost_bytes: 0,
             progress: now,
             is_suspect: false,
             arrived: VecDeque::new(),
@@ -172,7 +174,7 @@ impl Hop {
     /// Whether the other end takes another packet of `bytes` now.
     // spec: ROUTE-10
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let under_way = self.sent_bytes.saturating_sub(self.released_bytes);
+        let under_way = self.sent_bytes.saturating_sub(self.released_bytes + self.lost_bytes);
         self.is_usable() && under_way + bytes as u64 <= limits::HOP_BYTES as u64
     }
 
@@ -261,6 +263,8 @@ impl Hop {
         }
         let released = arrived.released.min(self.sent_bytes);
         self.released_bytes = self.released_bytes.max(released);
+        // Some may have arrived: their acknowledgement was lost.
+        self.lost_bytes = self.lost_bytes.min(self.sent_bytes - self.released_bytes);
     }
 
     /// Packets that were lost, to be sent again, when they are overdue. If nothing at all was
@@ -276,7 +280,7 @@ impl Hop {
         for sent in mem::take(&mut self.unacknowledged) {
             let is_late = now >= sent.at + limits::HOP_TIME && sent.number < self.acknowledged;
             if is_silent || is_late {
-                self.sent_bytes = self.sent_bytes.saturating_sub(sent.bytes);
+                self.lost_bytes += sent.bytes;
                 self.loss += (256 - self.loss) / 16;
                 lost.push(sent.waiting);
             } else {

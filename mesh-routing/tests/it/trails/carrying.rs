@@ -172,6 +172,35 @@ fn more_than_so_many_bytes_are_not_sent_ahead() {
     assert_eq!(node.packets(2).len(), fits);
 }
 
+/// Packets of which only the acknowledgement was lost are released, too: that opens no more room.
+// spec: ROUTE-10
+#[test]
+fn lost_acknowledgements_open_no_room() {
+    let mut node = Alone::among(2);
+    let own = node.tag();
+    let packet = large(&[tag(1), own, tag(2)], 1);
+    let (mut released, mut next) = (0, 0);
+    for _ in 0..30 {
+        (0..4).for_each(|_| node.hear(1, packet.clone()));
+        // They arrive, once more when they are sent again, and leave.
+        for _ in 0..2 {
+            let sent = node.packets(2);
+            released += sent.iter().map(|packet| packet.size() as u64).sum::<u64>();
+            next += sent.len() as u32;
+            node.wait(50 * MOMENT);
+            node.hear(2, arrived(&[next - 1], 0));
+            node.wait(limits::HOP_TIME);
+        }
+        let all: Vec<u32> = (next.saturating_sub(30)..next).collect();
+        node.hear(2, arrived(&all, released));
+    }
+    let fits = limits::HOP_BYTES / packet.size();
+    (0..fits + 20).for_each(|_| node.hear(1, packet.clone()));
+    assert!((fits - 1..=fits).contains(&node.packets(2).len()));
+    node.hear(2, arrived(&[], released));
+    assert_eq!(node.packets(2), []);
+}
+
 // spec: ROUTE-11
 #[test]
 fn a_packet_that_was_overtaken_is_sent_again() {
