@@ -52,9 +52,8 @@ impl Alone {
     fn router_said_presence(&mut self) -> Vec<HopTag> {
         let asks = Presence { answer: 1, ..presence(tag(1)) };
         self.hear(1, asks);
-        let tags = self.says(1).into_iter().filter_map(|message| match message {
-            RouteMessage::Presence(presence) => Some(presence.tag),
-            _ => None,
+        let tags = self.says(1).into_iter().filter_map(|message| {
+            if let RouteMessage::Presence(said) = message { Some(said.tag) } else { None }
         });
         tags.collect()
     }
@@ -143,9 +142,9 @@ impl Alone {
         let find = self.finds(number).pop().expect("every neighbour is asked");
         (1..8).for_each(|other| drop(self.says(other)));
         self.hear(number, found(&find, way));
-        let up = self.events().into_iter().find_map(|event| match event {
-            TrailEvent::Up { link, role: Role::Initiator, .. } => Some(link),
-            _ => None,
+        let up = self.events().into_iter().find_map(|event| {
+            let TrailEvent::Up { link, role: Role::Initiator, .. } = event else { return None };
+            Some(link)
         });
         up.expect("an answer opens a link")
     }

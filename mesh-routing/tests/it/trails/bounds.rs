@@ -214,9 +214,9 @@ fn ways_of_any_length_and_shape_are_no_more_than_paths() {
             node.hear(1, Found { id: question.id, answer: 0, cost, proof, path });
         }
         node.wait(Duration::from_secs(60));
-        let relays = node.events().into_iter().find_map(|event| match event {
-            mesh_routing::TrailEvent::Up { link, .. } => node.router.relays(link),
-            _ => None,
+        let relays = node.events().into_iter().find_map(|event| {
+            let mesh_routing::TrailEvent::Up { link, .. } = event else { return None };
+            node.router.relays(link)
         });
         assert!(relays.is_none_or(|relays| relays + 2 <= limits::PATH_TAGS), "seed {seed}");
         assert!(mesh_wire::Machine::weight(&node.router) < 16 << 10, "seed {seed}");

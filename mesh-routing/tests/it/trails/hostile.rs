@@ -13,17 +13,24 @@ use mesh_wire::{HopTag, LinkId, Machine, Wire, limits};
 use super::alone::{Alone, find, hops, packet, presence, tag};
 use super::traveller::{Habit, Net, between, calls, graph, grid, link, look, meet, net};
 
+const HONEST: Habit = |_, _, message| Some(message);
+
 /// Acknowledges every packet and carries none.
-const SWALLOWS: Habit = |_, _, message| match message {
-    RouteMessage::Packet(packet) => Some(Packet { hops_left: 0, ..packet }.into()),
-    other => Some(other),
+const SWALLOWS: Habit = |_, _, mut message| {
+    if let RouteMessage::Packet(packet) = &mut message {
+        packet.hops_left = 0;
+    }
+    Some(message)
 };
 
 /// Says of every way that it costs nothing.
-const LIES_ABOUT_COSTS: Habit = |_, _, message| match message {
-    RouteMessage::Find(find) => Some(Find { cost: 0, ..find }.into()),
-    RouteMessage::Found(found) => Some(Found { cost: 0, ..found }.into()),
-    other => Some(other),
+const LIES_ABOUT_COSTS: Habit = |_, _, mut message| {
+    if let RouteMessage::Find(Find { cost, .. }) | RouteMessage::Found(Found { cost, .. }) =
+        &mut message
+    {
+        *cost = 0;
+    }
+    Some(message)
 };
 
 fn turn(net: &mut Net, node: usize, hears: Habit, speaks: Habit) {
@@ -85,7 +92,7 @@ fn r_02_a_grey_hole_is_left_after_three_losses() {
         let routed = meet(&mut net, 0, 4);
         assert!(calls(&mut net, 0, 4, (b"before", 5)), "seed {seed}");
         net.run_for(Duration::from_secs(2));
-        turn(&mut net, 1, SWALLOWS, |_, _, message| Some(message));
+        turn(&mut net, 1, SWALLOWS, HONEST);
         let mut losses = 0;
         while net.node(4).got(b"after") == 0 {
             net.with(0, |node, _| node.call(b"after"));
@@ -106,39 +113,28 @@ fn r_03_nobody_is_found_or_reached_in_anothers_place() {
     for seed in seeds(16) {
         let mut net = net(seed, 4, &[(0, 1), (1, 2), (2, 3)]);
         // It claims to be whom they look for, with the proof of another answer.
-        turn(
-            &mut net,
-            1,
-            |node, link, message| match message {
-                RouteMessage::Find(question) => {
-                    let proof = node.rng.bytes();
-                    let path = List::new(&[tag(1), HopTag(node.rng.bytes())]);
-                    let id = question.id;
-                    let lie = Found { id, answer: 0, cost: 0, proof, path };
-                    node.says.push_back((link, lie.into()));
-                    Some(question.into())
-                }
-                other => Some(other),
-            },
-            |_, _, message| Some(message),
-        );
+        let claims: Habit = |node, link, message| {
+            if let RouteMessage::Find(Find { id, .. }) = message {
+                let proof = node.rng.bytes();
+                let path = List::new(&[tag(1), HopTag(node.rng.bytes())]);
+                let lie = Found { id, answer: 0, cost: 0, proof, path };
+                node.says.push_back((link, lie.into()));
+            }
+            Some(message)
+        };
+        turn(&mut net, 1, claims, HONEST);
         let routed = meet(&mut net, 0, 3);
         let ups = net.events(0).iter().filter(|event| matches!(event, TrailEvent::Up { .. }));
         assert_eq!(ups.count(), 1, "seed {seed}: forged answers open nothing");
         assert_eq!(net.node(0).router.relays(routed), Some(2));
         // What it makes of the packets that pass is never taken for the other end's.
-        turn(
-            &mut net,
-            1,
-            |node, _, message| match message {
-                RouteMessage::Packet(packet) => {
-                    let frame = Opaque::new(Bytes::from(node.rng.bytes::<40>().to_vec())).unwrap();
-                    Some(Packet { frame, ..packet }.into())
-                }
-                other => Some(other),
-            },
-            |_, _, message| Some(message),
-        );
+        let forges: Habit = |node, _, mut message| {
+            if let RouteMessage::Packet(packet) = &mut message {
+                packet.frame = Opaque::new(node.rng.bytes::<40>().to_vec().into()).unwrap();
+            }
+            Some(message)
+        };
+        turn(&mut net, 1, forges, HONEST);
         net.with(0, |node, _| node.call(b"lost"));
         net.run_for(Duration::from_secs(1));
         assert_eq!(net.node(3).got(b"lost") + net.node(0).got(b"lost"), 0, "seed {seed}");
