@@ -25,13 +25,13 @@ fn key(rng: &mut Rng) -> FindKey {
 }
 
 fn command(router: &mut Router, now: Now, rng: &mut Rng) {
-    match rng.below(9) {
-        0 => router.listen(now.time, PortNumber::new(2000)),
-        1 => router.surroundings_changed(now.time),
-        2 | 3 => router.heard(now.time, &address(rng), beacon(rng)),
-        4 => router.dial_failed(now.time, &address(rng)),
-        5 => router.rotate(now.time),
-        6 => router.answer_to([key(rng)]),
+    match rng.below(24) {
+        0..=3 => router.listen(now.time, PortNumber::new(2000)),
+        4..=7 => router.surroundings_changed(now.time),
+        8..=13 => router.heard(now.time, &address(rng), beacon(rng)),
+        14..=17 => router.dial_failed(now.time, &address(rng)),
+        18..=20 => router.rotate(now.time),
+        21 | 22 => router.answer_to([key(rng)]),
         _ => drop(router.seek(now.time, key(rng))),
     }
 }
