@@ -1,4 +1,4 @@
-//! libFuzzer feeds [`mesh_fuzz::machines::router`].
+//! libFuzzer feeds [`mesh_fuzz::router::router`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| mesh_fuzz::machines::router(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mesh_fuzz::router::router(data));

@@ -7,12 +7,13 @@
 //! |---|---|
 //! | [`decode`] | bytes or text from a stranger |
 //! | [`link`] | what happens to the frames between two ends of a link |
-//! | [`machines`] | what happens to two machines and the links between them |
+//! | [`machines`], [`router`] | what happens to two machines and the links between them |
 
 mod bench;
 pub mod decode;
 pub mod link;
 pub mod machines;
+pub mod router;
 mod source;
 
 /// A body and the name of its corpus and of its libFuzzer program.
@@ -49,7 +50,7 @@ pub const MACHINES: &[Target] = targets! {
     link::handshake
     link::session
     link::stream
-    machines::router
+    router::router
     machines::sync
     machines::node
 };

@@ -236,8 +236,9 @@ impl Router {
     }
 
     /// Routed links without a path; if there is a frame to send over one, [`Router::hold`] it.
-    pub fn stranded(&mut self, now: Time) -> Vec<LinkId> {
-        self.trails.stranded(now)
+    #[must_use]
+    pub fn stranded(&self) -> Vec<LinkId> {
+        self.trails.stranded()
     }
 
     /// Keeps a frame of a stranded routed link until there is a path, and looks for one.
@@ -291,8 +292,7 @@ impl Router {
         if let Some(before) = before.filter(|before| *before != presence.token) {
             self.surroundings.forget(before);
         }
-        // Two of one name side by side: one of them takes another.
-        if presence.tag == self.trails.tag() {
+        if self.trails.clashes(now, presence.tag) {
             self.trails.rotate(now);
             self.neighbours.values_mut().for_each(|other| other.told = Told::No);
         }

@@ -39,6 +39,7 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
             &[2, 0, 0, 0, 0],
             &[2, 0, 0, 0, 1],
         ]),
+        "router" => linked(&travelling()),
         "sync" => linked(&publishing(&[])),
         // The ends shake hands first, and commands name an address and a node before the 5.
         "node" => linked(&[&[2, 0, 0, 0, 8][..], &publishing(&[0, 0, 0, 5])].concat()),
@@ -96,6 +97,31 @@ fn operations(first: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
 fn linked(first: &[u8]) -> Vec<(String, Vec<u8>)> {
     let behind = |(name, input): (String, Vec<u8>)| (name, [&[0][..], &input].concat());
     operations(&[first]).into_iter().map(behind).collect()
+}
+
+/// The second router answers the first, which hears of a longer way, sends packets along, and hears
+/// one, of a gap, and that packets arrived.
+fn travelling() -> Vec<u8> {
+    let command = |who: u8, rest: &[u8]| [&[7, 0, who, 0, 0][..], rest].concat();
+    let exchange = [2, 0, 0, 0, 63];
+    let wait = [6, 0, 20];
+    [
+        &exchange[..],
+        &command(1, &[5, 0, 0]),
+        &command(0, &[6, 0, 0]),
+        &exchange,
+        &command(0, &[7, 2, 8, 1]),
+        &exchange,
+        &command(0, &[8, 0, 0, 0, 0, 1]),
+        &command(1, &[9, 0, 1, 1, 9, 3, 0, 1, 8, 0, 2, 7, 7, 0]),
+        &wait,
+        &command(0, &[9, 0, 0, 1, 9, 3, 0, 8, 1, 1, 1]),
+        &command(0, &[9, 0, 0, 0, 9, 0, 3, 10]),
+        &exchange,
+        &wait,
+        &exchange,
+    ]
+    .concat()
 }
 
 /// A channel is made and followed, gets a text and a file, and they arrive. Commands begin with

@@ -197,7 +197,7 @@ impl<S: Store> Node<S> {
     /// Where there is something to say and no path to say it over, one is looked for.
     // spec: ROUTE-16
     pub(super) fn look_for_paths(&mut self, now: Now) {
-        for routed in self.router.stranded(now.time) {
+        for routed in self.router.stranded() {
             if let Some(frame) = self.routed_frame(now, routed) {
                 self.router.hold(now.time, routed, frame);
                 self.drain(now);

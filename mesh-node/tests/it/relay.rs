@@ -111,3 +111,27 @@ fn routing_says_nothing_when_nothing_is_wanted() {
     world.run_for(Duration::from_secs(50));
     assert_eq!(sent(&world), before);
 }
+
+/// What was said last needs no answer: nobody leaves a path for that.
+// spec: ROUTE-16, ROUTE-18
+#[test]
+fn a_session_over_relays_outlives_a_pause() {
+    for seed in seeds(2) {
+        let mut world = world(seed);
+        let nodes = line(&mut world, 4, Quality::STREAM);
+        world.run_for(Duration::from_secs(2));
+        let (first, last) = (nodes[0], nodes[3]);
+        let news = channel(&mut world, first);
+        publish(&mut world, first, news, "far away");
+        follow(&mut world, last, news);
+        world.run_for(Duration::from_secs(10));
+        let carried = world.node(nodes[1]).traffic().sent;
+        for round in 0..20 {
+            world.run_for(Duration::from_secs(3));
+            assert_eq!(world.node(nodes[1]).traffic().sent, carried, "nobody asks for ever");
+            for end in [first, last] {
+                assert_eq!(relays(&world, end), [2], "seed {seed}, round {round}");
+            }
+        }
+    }
+}

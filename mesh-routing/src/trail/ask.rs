@@ -33,14 +33,15 @@ fn proof(key: &FindKey, id: &[u8; 8], (answer, last): (u8, HopTag)) -> [u8; 16] 
 
 impl Trails {
     /// Sends the FIND of a search to every neighbour.
-    // spec: ROUTE-4
-    pub(super) fn ask(&mut self, search: &Search) {
-        let blamed: Vec<HopTag> = self.blame.iter().map(|(tag, ..)| *tag).collect();
+    // spec: ROUTE-4, ROUTE-16
+    pub(super) fn ask(&mut self, now: Time, search: &Search) {
+        self.blame.retain(|(_, _, since)| now < *since + BLAME_LIFE);
+        let blamed = self.blame.iter().map(|(tag, ..)| tag).filter(|_| !search.is_last());
         let find = Find {
             id: search.id,
             hops_left: search.hops(&mut self.rng),
             cost: self.rng.below(64) as u32,
-            avoid: List::new(&blamed),
+            avoid: List::new(blamed),
             tag: tag(&search.key, &search.id),
             hops: List::default(),
         };
@@ -87,7 +88,7 @@ impl Trails {
             given: 0,
             passed: 0,
         };
-        self.seen.insert(find.id, entry);
+        self.seen.insert(now, find.id, entry);
         if !self.answer(now, link, &find) {
             self.plan_to_pass_on(now, find);
         }
@@ -189,7 +190,10 @@ impl Trails {
             return;
         }
         let hops: Vec<HopTag> = [self.tag].into_iter().chain(way).collect();
-        let path = Path { hops, cost: found.cost };
+        // Who is to be avoided may answer all the same, and claim a low cost.
+        let is_blamed = |tag: &&HopTag| self.blame.iter().any(|(blamed, ..)| blamed == *tag);
+        let blamed = hops.iter().filter(is_blamed).count() as u32;
+        let path = Path { hops, cost: found.cost.saturating_add(blamed * BLAME_COST) };
         let flow = match (search.wanted, search.found) {
             (Wanted::Path(flow), _) => Some(flow),
             (Wanted::Anybody, Some(flow)) => {
@@ -241,5 +245,9 @@ impl Trails {
     }
 }
 
+/// What a relay that is to be avoided adds to the cost of a path: more than any path has.
+const BLAME_COST: u32 = 1 << 24;
+/// How long a relay on a path without an answer is avoided.
+const BLAME_LIFE: Duration = Duration::from_secs(300);
 /// Longest random wait of a question for a detour: packets wait for its answer.
 const SHORT_JITTER: Duration = Duration::from_millis(10);

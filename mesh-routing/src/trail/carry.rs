@@ -15,6 +15,8 @@ use super::{TrailEvent, Trails};
 
 /// Hops that a packet may go beyond the length of its path.
 const SPARE_HOPS: u8 = 8;
+/// Bytes of the largest packet.
+const LARGEST: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
 
 impl Trails {
     /// Takes a packet from a neighbour.
@@ -35,12 +37,15 @@ impl Trails {
             return self.release(now, Some(Ingress { link, bytes }));
         }
         let until = now + limits::PACKET_TIME;
-        self.forward(now, Waiting { packet, ingress: Some(Ingress { link, bytes }), until });
+        let ingress = Some(Ingress { link, bytes });
+        self.forward(now, Waiting { packet, next: 0, ingress, until });
     }
 
     /// The room of a packet at this node is free again.
     fn release(&mut self, now: Time, ingress: Option<Ingress>) {
-        let Some(Ingress { link, bytes }) = ingress else { return };
+        let Some(Ingress { link, bytes }) = ingress.filter(|ingress| ingress.bytes > 0) else {
+            return;
+        };
         if let Some(hop) = self.hops.get_mut(&link) {
             hop.release(now, bytes);
         }
@@ -64,7 +69,13 @@ impl Trails {
                 link
             }
             None if is_full => return,
-            None => self.open(now, (packet.flow, Role::Responder), back, over),
+            None => {
+                let link = self.open(now, (packet.flow, Role::Responder), back.clone(), over);
+                if let Some(flow) = self.flows.get_mut(&link) {
+                    flow.came(now, back);
+                }
+                link
+            }
         };
         self.events.push_back(TrailEvent::Frame(link, packet.frame.bytes().clone()));
     }
@@ -79,10 +90,9 @@ impl Trails {
             && waiting.over() != Some(link)
         {
             let Some(hop) = self.hops.get_mut(&link) else { return };
-            waiting.packet.position = at as u8;
-            waiting.packet.hops_left = waiting.packet.hops_left.saturating_sub(1);
-            if let Err(full) = hop.queue(waiting) {
-                self.release(now, full.ingress);
+            waiting.next = at as u8;
+            for dropped in hop.queue(waiting) {
+                self.release(now, dropped.ingress);
             }
             return;
         }
@@ -103,7 +113,8 @@ impl Trails {
         if waiting.packet.patches >= limits::PATCHES || beyond.is_empty() {
             return self.give_up(now, waiting, path);
         }
-        if let Some(patched) = self.ways.iter().find_map(|way| way.apply(path, position)) {
+        let mut ways = self.ways.iter().filter(|way| now < way.until);
+        if let Some(patched) = ways.find_map(|way| way.apply(path, position)) {
             let next = self.next_hop(now, &patched, position);
             if next.is_some_and(|(_, link)| Some(link) != waiting.over()) {
                 waiting.packet.path = List::new(&patched);
@@ -217,7 +228,7 @@ impl Trails {
     /// The flows that may send over `link` now, as their best path begins there: those behind
     /// `after` come first, so that they take turns.
     pub(crate) fn flows_over(&self, now: Time, link: LinkId, after: LinkId) -> Vec<LinkId> {
-        if self.flows.is_empty() || self.hops.get(&link).is_none_or(|hop| !hop.has_room()) {
+        if self.flows.is_empty() || !self.hops.get(&link).is_some_and(|hop| hop.has_room(LARGEST)) {
             return Vec::new();
         }
         let begins_there = |flow: &Flow| {
@@ -249,13 +260,14 @@ impl Trails {
         let packet = Packet {
             number: 0,
             flow: name,
-            hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS),
+            hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS + 1),
             patches: 0,
-            position: at as u8,
+            position: 0,
             path: List::new(&hops),
             frame: Opaque::new(frame)?,
         };
-        let waiting = Waiting { packet, ingress: None, until: now + limits::PACKET_TIME };
+        let until = now + limits::PACKET_TIME;
+        let waiting = Waiting { packet, next: at as u8, ingress: None, until };
         Some(self.hops.get_mut(&link)?.number(now, waiting).into())
     }
 
@@ -270,8 +282,8 @@ impl Trails {
         if let Some(control) = hop.next_control(room) {
             return Some(control);
         }
-        let (packet, waiting) = hop.next_packet(now, room)?;
-        self.release(now, waiting.ingress);
+        let (packet, ingress) = hop.next_packet(now, room)?;
+        self.release(now, ingress);
         Some(packet.into())
     }
 
@@ -285,34 +297,40 @@ impl Trails {
             for waiting in stale {
                 self.release(now, waiting.ingress);
             }
-            for mut waiting in lost.into_iter().filter(|waiting| now < waiting.until) {
-                // It stands again where it was before it was sent here.
-                waiting.packet.position = self.own_position(now, &waiting.packet);
-                // Its room was given back when it was sent.
-                waiting.ingress = None;
-                self.forward(now, waiting);
+            self.again(now, lost);
+        }
+        self.leave_gone(now);
+    }
+
+    /// Packets that were lost, or wait for a neighbour that is, go on from here once more.
+    // spec: ROUTE-11
+    pub(super) fn again(&mut self, now: Time, lost: Vec<Waiting>) {
+        for waiting in lost {
+            match now < waiting.until {
+                true => self.forward(now, waiting),
+                false => self.release(now, waiting.ingress),
             }
         }
     }
 
-    /// Flows without a path that begins at a neighbour. Nobody looks for one before there is
-    /// something to send: see [`Self::hold`].
+    /// Leaves paths that begin at no neighbour.
     // spec: ROUTE-16
-    pub(crate) fn stranded(&mut self, now: Time) -> Vec<LinkId> {
-        let mut stranded = Vec::new();
+    pub(super) fn leave_gone(&mut self, now: Time) {
         for link in self.flows.keys().copied().collect::<Vec<_>>() {
             let begins = |path: &Path| self.next_hop(now, &path.hops, 0).is_some();
-            let Some(flow) = self.flows.get(&link).filter(|flow| !flow.holds()) else { continue };
-            let bad = flow.paths().iter().take_while(|path| !begins(path)).count();
-            let is_stranded = bad == flow.paths().len();
+            let Some(flow) = self.flows.get(&link) else { continue };
+            let gone = flow.paths().iter().take_while(|path| !begins(path)).count();
             if let Some(flow) = self.flows.get_mut(&link) {
-                (0..bad).for_each(|_| drop(flow.drop_path()));
-            }
-            if is_stranded {
-                stranded.push(link);
+                (0..gone).for_each(|_| drop(flow.drop_path()));
             }
         }
-        stranded
+    }
+
+    /// Flows without a path, for which nothing waits. Nobody looks for one before there is
+    /// something to send: see [`Self::hold`].
+    pub(crate) fn stranded(&self) -> Vec<LinkId> {
+        let stranded = |flow: &Flow| flow.path().is_none() && !flow.holds();
+        self.flows.iter().filter(|(_, flow)| stranded(flow)).map(|(link, _)| *link).collect()
     }
 
     /// A frame of a stranded flow: it waits, and a path is looked for.
@@ -334,11 +352,5 @@ impl Trails {
         if let Some(flow) = self.flows.get_mut(&link) {
             flow.expect(now);
         }
-    }
-
-    fn own_position(&self, now: Time, packet: &Packet) -> u8 {
-        let before = packet.path.iter().take(usize::from(packet.position));
-        let own = before.enumerate().filter(|(_, tag)| self.is_mine(now, *tag)).last();
-        own.map_or(0, |(at, _)| at as u8)
     }
 }

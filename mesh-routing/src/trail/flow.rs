@@ -113,6 +113,7 @@ impl Flow {
     }
 
     /// What left last asks for an answer.
+    // spec: ROUTE-16
     pub(crate) fn expect(&mut self, now: Time) {
         self.unanswered.get_or_insert(now);
     }
@@ -146,14 +147,12 @@ impl Flow {
     /// What is due at `now`, if anything.
     // spec: ROUTE-16
     pub(crate) fn due(&mut self, now: Time) -> Option<Need> {
+        let is_doubted = self.unanswered.is_some_and(|since| since + limits::DOUBT_TIME <= now);
+        self.doubts += u8::from(is_doubted);
         if self.idle_at() <= now || self.doubts >= DOUBTS {
             return Some(Need::End);
         }
-        let doubted = self.unanswered.is_some_and(|since| since + limits::DOUBT_TIME <= now);
-        doubted.then(|| {
-            self.doubts += 1;
-            Need::Path
-        })
+        is_doubted.then_some(Need::Path)
     }
 
     pub(crate) fn wake_at(&self) -> Time {

@@ -9,6 +9,8 @@ use mesh_wire::codec::List;
 use mesh_wire::message::routing::{Arrived, Packet, RouteMessage};
 use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 
+use super::turns::Turns;
+
 /// Messages other than packets that may wait for one link.
 const CONTROL: usize = 64;
 /// Acknowledgements that do not wait for company.
@@ -29,15 +31,15 @@ pub(crate) struct Hop {
     before: Option<(HopTag, Time)>,
     pub(crate) finds: Budget,
     control: VecDeque<RouteMessage>,
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
+    waiting: Turns,
     unacknowledged: VecDeque<Sent>,
     next_number: u32,
     /// The highest number acknowledged so far, plus one.
     acknowledged: u32,
-    /// Bytes sent, and bytes that do not wait at the other end any more.
+    /// Bytes sent; those that do not wait at the other end any more; those thought to be lost.
     sent_bytes: u64,
     released_bytes: u64,
+    lost_bytes: u64,
     /// When it last gave a sign of life, or began to owe one.
     progress: Time,
     is_suspect: bool,
@@ -56,7 +58,10 @@ pub(crate) struct Hop {
 /// A packet, and the link it came over; `None` if it is this node's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
+    /// As it stands at this node.
     pub(crate) packet: Packet,
+    /// Where in its path the hop stands that it is for.
+    pub(crate) next: u8,
     pub(crate) ingress: Option<Ingress>,
     pub(crate) until: Time,
 }
@@ -68,7 +73,8 @@ impl Waiting {
     }
 }
 
-/// Where a packet came from, and how large it was there.
+/// Where a packet came from, and the bytes it takes of the room for what came from there: none
+/// once it has left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ingress {
     pub(crate) link: LinkId,
@@ -79,6 +85,7 @@ pub(crate) struct Ingress {
 struct Sent {
     number: u32,
     at: Time,
+    bytes: u64,
     waiting: Waiting,
 }
 
@@ -93,10 +100,11 @@ impl Budget {
     /// Takes one, if there is one.
     // spec: ROUTE-6
     pub(crate) fn take(&mut self, now: Time) -> bool {
-        let refill = now.since(self.since).as_micros() / limits::FIND_REFILL.as_micros();
-        if refill > 0 {
-            let refill = u32::try_from(refill).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_add(refill).min(limits::FIND_BURST);
+        while self.left < limits::FIND_BURST && self.since + limits::FIND_REFILL <= now {
+            self.left += 1;
+            self.since = self.since + limits::FIND_REFILL;
+        }
+        if self.left == limits::FIND_BURST {
             self.since = now;
         }
         let taken = self.left.checked_sub(1);
@@ -112,13 +120,13 @@ impl Hop {
             before: None,
             finds: Budget { left: limits::FIND_BURST, since: now },
             control: VecDeque::new(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            waiting: Turns::default(),
             unacknowledged: VecDeque::new(),
             next_number: 0,
             acknowledged: 0,
             sent_bytes: 0,
             released_bytes: 0,
+            lost_bytes: 0,
             progress: now,
             is_suspect: false,
             arrived: VecDeque::new(),
@@ -165,47 +173,48 @@ impl Hop {
         self.control.push_back(message);
     }
 
-    /// Queues a packet, or gives it back if there is no room for it.
-    // spec: ROUTE-12
-    pub(crate) fn queue(&mut self, waiting: Waiting) -> Result<(), Waiting> {
-        let bytes = waiting.packet.size();
-        if self.waiting_bytes + bytes > limits::RELAY_BYTES {
-            return Err(waiting);
-        }
-        self.waiting_bytes += bytes;
-        self.waiting.push_back(waiting);
-        Ok(())
+    /// Queues a packet. Returns those for which there is no room.
+    pub(crate) fn queue(&mut self, waiting: Waiting) -> Vec<Waiting> {
+        self.waiting.push(waiting)
     }
 
-    /// Whether the other end takes another packet now.
-    pub(crate) fn has_room(&self) -> bool {
-        let under_way = self.sent_bytes.saturating_sub(self.released_bytes);
-        self.is_usable() && under_way < limits::HOP_BYTES as u64
+    /// Whether the other end takes another packet of `bytes` now.
+    // spec: ROUTE-10
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let under_way = self.sent_bytes.saturating_sub(self.released_bytes + self.lost_bytes);
+        self.is_usable() && under_way + bytes as u64 <= limits::HOP_BYTES as u64
     }
 
-    /// The next packet that may leave, if it fits; it is numbered and remembered.
-    pub(crate) fn next_packet(&mut self, now: Time, room: usize) -> Option<(Packet, Waiting)> {
-        let fits = self.waiting.front().is_some_and(|w| w.packet.size() + HEADER <= room);
-        if !fits || !self.has_room() {
+    /// The next packet that may leave, if it fits, and whence it came; it is numbered and
+    /// remembered.
+    pub(crate) fn next_packet(
+        &mut self,
+        now: Time,
+        room: usize,
+    ) -> Option<(Packet, Option<Ingress>)> {
+        let bytes = self.waiting.front()?.packet.size();
+        if bytes + HEADER > room || !self.has_room(bytes + HEADER) {
             return None;
         }
-        let waiting = self.waiting.pop_front()?;
-        self.waiting_bytes -= waiting.packet.size();
-        Some((self.number(now, waiting.clone()), waiting))
+        let mut waiting = self.waiting.pop()?;
+        let ingress = waiting.ingress;
+        waiting.ingress = ingress.map(|ingress| Ingress { bytes: 0, ..ingress });
+        Some((self.number(now, waiting), ingress))
     }
 
     /// Numbers a packet that leaves now, and remembers it until it is acknowledged.
-    // spec: ROUTE-10
-    pub(crate) fn number(&mut self, now: Time, mut waiting: Waiting) -> Packet {
+    // spec: ROUTE-9, ROUTE-10
+    pub(crate) fn number(&mut self, now: Time, waiting: Waiting) -> Packet {
         if self.unacknowledged.is_empty() {
             self.progress = now;
         }
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
-        waiting.packet.number = number;
-        self.sent_bytes += waiting.packet.size() as u64;
-        let packet = waiting.packet.clone();
-        self.unacknowledged.push_back(Sent { number, at: now, waiting });
+        let hops_left = waiting.packet.hops_left.saturating_sub(1);
+        let packet = Packet { number, hops_left, position: waiting.next, ..waiting.packet.clone() };
+        let bytes = packet.size() as u64;
+        self.sent_bytes += bytes;
+        self.unacknowledged.push_back(Sent { number, at: now, bytes, waiting });
         packet
     }
 
@@ -265,6 +274,8 @@ impl Hop {
         }
         let released = arrived.released.min(self.sent_bytes);
         self.released_bytes = self.released_bytes.max(released);
+        // Some may have arrived: their acknowledgement was lost.
+        self.lost_bytes = self.lost_bytes.min(self.sent_bytes - self.released_bytes);
     }
 
     /// Packets that were lost, to be sent again, when they are overdue. If nothing at all was
@@ -280,7 +291,7 @@ impl Hop {
         for sent in mem::take(&mut self.unacknowledged) {
             let is_late = now >= sent.at + self.patience() && sent.number < self.acknowledged;
             if is_silent || is_late {
-                self.sent_bytes = self.sent_bytes.saturating_sub(sent.waiting.packet.size() as u64);
+                self.lost_bytes += sent.bytes;
                 self.loss += (256 - self.loss) / 16;
                 lost.push(sent.waiting);
             } else {
@@ -289,7 +300,7 @@ impl Hop {
         }
         self.unacknowledged = kept;
         if is_silent {
-            lost.extend(self.give_back());
+            lost.extend(self.waiting.drain());
         }
         lost
     }
@@ -306,43 +317,36 @@ impl Hop {
         (self.delay * 4).clamp(limits::HOP_TIME, limits::PACKET_TIME)
     }
 
-    /// Everything that waits for it.
-    fn give_back(&mut self) -> VecDeque<Waiting> {
-        self.waiting_bytes = 0;
-        mem::take(&mut self.waiting)
-    }
-
     /// Everything that it did not acknowledge or that waits for it: the link is gone.
     pub(crate) fn dissolve(mut self) -> Vec<Waiting> {
         let unacknowledged = mem::take(&mut self.unacknowledged).into_iter().map(|s| s.waiting);
-        unacknowledged.chain(mem::take(&mut self.waiting)).collect()
+        unacknowledged.chain(self.waiting.drain()).collect()
     }
 
-    /// It is told what arrived as soon as it can be.
+    /// It is told what arrived as soon as it can be, and called by its old tag no longer than that
+    /// is good.
     pub(crate) fn tick(&mut self, now: Time) {
+        self.before.take_if(|(_, until)| *until <= now);
         self.is_time |= self.arrived_at.take_if(|at| *at <= now).is_some();
     }
 
     /// Takes out what has waited too long.
-    // spec: ROUTE-12
     pub(crate) fn stale(&mut self, now: Time) -> Vec<Waiting> {
-        let mut stale = Vec::new();
-        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
-            self.waiting_bytes -= waiting.packet.size();
-            stale.push(waiting);
-        }
-        stale
+        self.waiting.stale(now)
     }
 
     /// When it wants to be looked at.
     pub(crate) fn wake_at(&self) -> Option<Time> {
-        let stale = self.waiting.front().map(|waiting| waiting.until);
-        [self.arrived_at, self.overdue_at(), stale].into_iter().flatten().min()
+        let renamed = self.before.map(|(_, until)| until);
+        [self.arrived_at, self.overdue_at(), self.waiting.stale_at(), renamed]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) fn weight(&self) -> usize {
         let under_way = self.unacknowledged.iter().map(|s| s.waiting.packet.size()).sum::<usize>();
-        size_of::<Self>() + self.waiting_bytes + under_way + self.control.len() * FIND_BYTES
+        size_of::<Self>() + self.waiting.bytes() + under_way + self.control.len() * FIND_BYTES
     }
 }
 

@@ -8,6 +8,7 @@
 //! | one session over relays | [`flow`] |
 //! | what this node looks for | [`search`] |
 //! | a way around a gap | [`detour`] |
+//! | whose packets leave first | [`turns`] |
 //!
 //! A relay knows the neighbours before and behind it on a path and nothing about its ends; it
 //! holds no state per destination or flow.
@@ -19,6 +20,7 @@ pub(crate) mod flow;
 pub(crate) mod hop;
 pub(crate) mod search;
 pub(crate) mod seen;
+pub(crate) mod turns;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -65,6 +67,7 @@ pub enum TrailEvent {
 }
 
 /// The part of a router that reaches further than its neighbours.
+// spec: ROUTE-1
 #[derive(Debug)]
 pub(crate) struct Trails {
     rng: Rng,
@@ -116,6 +119,13 @@ impl Trails {
         self.tag = HopTag(self.rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
     }
 
+    /// Whether this node is to take another tag as a neighbour bears its own. Not again while the
+    /// one before is good, or a neighbour could keep all paths through here from working.
+    // spec: ROUTE-2
+    pub(crate) fn clashes(&self, now: Time, tag: HopTag) -> bool {
+        tag == self.tag && self.before.is_none_or(|(_, until)| until <= now)
+    }
+
     fn is_mine(&self, now: Time, tag: HopTag) -> bool {
         tag == self.tag || self.before.is_some_and(|(t, until)| t == tag && now < until)
     }
@@ -135,7 +145,7 @@ impl Trails {
             return false;
         }
         let search = Search::new(now, key, wanted, &mut self.rng);
-        self.ask(&search);
+        self.ask(now, &search);
         self.searches.push(search);
         true
     }
@@ -146,9 +156,8 @@ impl Trails {
 
     pub(crate) fn link_down(&mut self, now: Time, link: LinkId) {
         let Some(hop) = self.hops.remove(&link) else { return };
-        for waiting in hop.dissolve() {
-            self.forward(now, waiting);
-        }
+        self.again(now, hop.dissolve());
+        self.leave_gone(now);
         if self.hops.is_empty() {
             self.seen.clear();
             self.detours.clear();
@@ -213,7 +222,9 @@ impl Trails {
         let Some(hop) = self.hops.get_mut(&link) else { return };
         hop.is_alive();
         match message {
-            RouteMessage::Presence(presence) => hop.call(now, presence.tag),
+            RouteMessage::Presence(presence) => {
+                hop.call(now, presence.tag);
+            }
             RouteMessage::Find(find) => self.found_find(now, link, find),
             RouteMessage::Found(found) => self.found_found(now, link, found),
             RouteMessage::Packet(packet) => self.packet(now, link, packet),
@@ -225,7 +236,6 @@ impl Trails {
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: Time) {
         self.ways.retain(|way| now < way.until);
-        self.blame.retain(|(_, _, since)| now < *since + BLAME_LIFE);
         for (find, heard) in self.seen.due(now) {
             self.pass_on(&find, &heard);
         }
@@ -240,7 +250,7 @@ impl Trails {
             if now < search.until {
                 self.searches.push(search);
             } else if search.widen(now, &mut self.rng) {
-                self.ask(&search);
+                self.ask(now, &search);
                 self.searches.push(search);
             } else {
                 self.over(&search);
@@ -284,11 +294,9 @@ impl Trails {
         let has_path = self.flows.get(&link).is_some_and(|flow| flow.path().is_some());
         match key {
             _ if has_path => {}
-            Some(key) => {
-                self.seek(now, key, Wanted::Path(link));
-            }
-            // There is no session yet: whoever wants one begins anew.
-            None => {
+            Some(key) if self.seek(now, key, Wanted::Path(link)) => {}
+            // There is no session yet, or nobody to ask: whoever wants one begins anew.
+            Some(_) | None => {
                 self.flows.remove(&link);
                 self.events.push_back(TrailEvent::Down(link));
             }
@@ -328,6 +336,3 @@ impl Trails {
         hops + flows + detours + self.seen.weight()
     }
 }
-
-/// How long a relay on a path without an answer is avoided.
-const BLAME_LIFE: core::time::Duration = core::time::Duration::from_secs(300);

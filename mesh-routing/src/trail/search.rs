@@ -62,6 +62,12 @@ impl Search {
         goes_on
     }
 
+    /// Whether it has failed but for this stage: perhaps there is no way but over those that are
+    /// to be avoided.
+    pub(crate) fn is_last(&self) -> bool {
+        self.stage + 1 == STAGES.len()
+    }
+
     /// Somebody was found; a little later the search is over.
     pub(crate) fn found(&mut self, now: Time, flow: LinkId) {
         if self.found.replace(flow).is_none() {

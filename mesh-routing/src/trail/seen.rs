@@ -37,16 +37,17 @@ impl Seen {
         self.finds.get_mut(id).filter(|entry| now < entry.since + limits::FIND_LIFE)
     }
 
-    /// Remembers a FIND; the oldest makes room.
-    pub(crate) fn insert(&mut self, id: [u8; 8], entry: Entry) {
-        if self.finds.insert(id, entry).is_none() {
-            self.order.push_back(id);
+    /// Remembers a FIND that is not; those of long ago are forgotten, and the oldest makes room.
+    // spec: ROUTE-1
+    pub(crate) fn insert(&mut self, now: Time, id: [u8; 8], entry: Entry) {
+        while let Some(oldest) = self.order.front().copied()
+            && (self.order.len() >= limits::FINDS || self.get(now, &oldest).is_none())
+        {
+            self.finds.remove(&oldest);
+            self.order.pop_front();
         }
-        while self.order.len() > limits::FINDS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.finds.remove(&oldest);
-            }
-        }
+        self.finds.insert(id, entry);
+        self.order.push_back(id);
     }
 
     /// FINDs whose time to go on has come, with the links they are not to go to.

@@ -5,7 +5,7 @@ use mesh_routing::Router;
 use mesh_sim::Subject;
 use mesh_wire::codec::List;
 use mesh_wire::message::find::{Beacon, PortNumber};
-use mesh_wire::{Address, Now, Rng, Token, Wire};
+use mesh_wire::{Address, FindKey, Now, Rng, Token, Wire, limits};
 
 fn address(rng: &mut Rng) -> Address {
     let [a, b, c, d] = rng.bytes();
@@ -19,22 +19,32 @@ fn beacon(rng: &mut Rng) -> Bytes {
     Beacon { versions, token: Token([token[0]; 8]), tcp_port }.to_bytes()
 }
 
+/// One of two that nodes find each other by.
+fn key(rng: &mut Rng) -> FindKey {
+    FindKey([rng.below(2) as u8; 32])
+}
+
 fn command(router: &mut Router, now: Now, rng: &mut Rng) {
-    match rng.below(6) {
-        0 => router.listen(now.time, PortNumber::new(2000)),
-        1 => router.surroundings_changed(now.time),
-        2 | 3 => router.heard(now.time, &address(rng), beacon(rng)),
-        4 => router.dial_failed(now.time, &address(rng)),
-        _ => router.rotate(now.time),
+    match rng.below(24) {
+        0..=3 => router.listen(now.time, PortNumber::new(2000)),
+        4..=7 => router.surroundings_changed(now.time),
+        8..=13 => router.heard(now.time, &address(rng), beacon(rng)),
+        14..=17 => router.dial_failed(now.time, &address(rng)),
+        18..=20 => router.rotate(now.time),
+        21 | 22 => router.answer_to([key(rng)]),
+        _ => drop(router.seek(now.time, key(rng))),
     }
 }
 
-/// A beacon heard costs at most this, a link less.
+/// A beacon heard and a question remembered cost at most this.
 const ENTRY_BYTES: usize = 256;
+/// A link, with all that waits to be said over it.
+const LINK_BYTES: usize = 16 << 10;
 
 #[test]
 fn a_router_keeps_the_ten_laws() {
-    let limit = (mesh_wire::limits::HEARD + mesh_wire::limits::LINKS) * ENTRY_BYTES;
+    let entries = (limits::HEARD + limits::FINDS) * ENTRY_BYTES;
+    let limit = entries + limits::LINKS * LINK_BYTES;
     let subject = Subject::new(|_, rng| Router::new(rng), limit).commands(command);
     mesh_sim::laws::check("router", &subject);
 }
