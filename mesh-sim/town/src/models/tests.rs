@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use mesh_sim::{Law, Quality, Securing, Subject, Transmitter, World, seeds};
-use mesh_wire::{Carrier, LinkId, Machine};
+use mesh_wire::{Carrier, LinkId, Machine, Wire};
 
 use super::aodv::Aodv;
 use super::flood::Flood;
 use super::node::Delivered;
 use super::tree::Tree;
 use super::vector::Vector;
-use super::{Node, NodeId, Payload, Protocol};
-use crate::{Class, Corruption, Sent};
+use super::{Node, NodeId, Payload, Protocol, routes};
+use crate::{self as town, Class, Corruption, Measure, Plan, Scenario, Sent};
 
 /// The radio of a town.
 const RADIO: Quality = Quality {
@@ -321,4 +322,24 @@ fn look_ups_walk_the_tree_and_strangers_are_looked_up_by_nobody() {
         let more = net.total(|_, name| name == "look-up").messages - look_ups;
         assert!(more < 100, "{more} of 1000 strangers pass a filter");
     }
+}
+
+#[test]
+fn every_model_lives_in_a_town() {
+    let text = "row = 'X'\ntitle = 'A lattice'\npeople = 9\nwarm_up = 60\nseconds = 90\n\
+        place = { kind = 'grid' }\nload = { kind = 'probes', per_second = 1, bytes = 200 }";
+    let plan = Plan::new(&Scenario::parse("lattice", text).expect("it is one"), 1);
+    let models = town::Protocol::value_variants().iter();
+    for model in models.filter(|protocol| **protocol != town::Protocol::Mesh) {
+        let values = model.run(&plan).values;
+        assert_eq!(values[&Measure::D15], 1.0, "{model}");
+        assert!(values[&Measure::Content] > 0.0, "{model}");
+    }
+}
+
+#[test]
+fn tables_are_filled_by_messages_of_the_size_of_the_originals() {
+    assert_eq!((routes::Request::MIN_SIZE, routes::Reply::MIN_SIZE), (51, 167));
+    assert_eq!(routes::Data::MIN_SIZE - Payload::MIN_SIZE, 35);
+    assert_eq!((super::vector::Announce::MIN_SIZE, super::aodv::Broken::MIN_SIZE), (167, 40));
 }

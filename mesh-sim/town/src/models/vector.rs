@@ -31,8 +31,8 @@ const HOPS: u8 = 128;
 const ANNOUNCED_BYTES_PER_SECOND: u64 = 400;
 /// Announcements that wait for one link.
 const WAITING: usize = 16_384;
-/// Time between two requests for one destination. Reticulum itself waits 20 s, which costs another
-/// quarter of all messages at the speed of walking.
+/// Time between two requests for one destination. Reticulum itself waits 20 s, too long for those
+/// who walk.
 const REQUEST_EVERY: Duration = Duration::from_secs(2);
 
 messages! {

@@ -187,3 +187,17 @@ impl Said for Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mesh_wire::Wire;
+
+    #[test]
+    fn messages_have_the_sizes_of_the_originals() {
+        assert_eq!((SignRequest::MIN_SIZE, SignReply::MIN_SIZE), (16, 82));
+        assert_eq!((Announce::MIN_SIZE, Filter::MIN_SIZE), (212, 32));
+        assert_eq!((LookUp::MIN_SIZE, Found::MIN_SIZE, Broken::MIN_SIZE), (66, 140, 74));
+        assert_eq!(Data::MIN_SIZE - Payload::MIN_SIZE, 70);
+    }
+}
