@@ -10,7 +10,8 @@ use mesh_node::node::{Node, NodeConfig, NodeEvent};
 use mesh_sim::{Securing, World};
 use mesh_sync::{Content, MemoryStore, NewItem};
 use mesh_wire::message::sync::ItemKind;
-use mesh_wire::{ChannelId, Label, Now, Rng};
+use mesh_wire::message::{LinkMessage, RouteMessage, SyncMessage};
+use mesh_wire::{ChannelId, Label, LinkId, Now, Rng};
 
 use crate::subject::{Class, Corruption, Kind, Ledger, Message, Sent, Subject, Told};
 
@@ -21,6 +22,8 @@ pub struct Device {
     channels: BTreeMap<(usize, usize), ChannelId>,
     /// By reader and channel, what is on its way.
     waiting: BTreeMap<usize, BTreeMap<ChannelId, Line>>,
+    /// By reader and link, how much content had come when a message came last.
+    brought: BTreeMap<(usize, LinkId), u64>,
 }
 
 /// A channel as its reader sees it.
@@ -36,6 +39,31 @@ impl Device {
     fn expect(&mut self, reader: usize, channel: ChannelId, number: u64) {
         let line = self.waiting.entry(reader).or_default().entry(channel).or_default();
         line.due.push_back(number);
+    }
+
+    /// The messages that are here since the last time.
+    fn arrived(&mut self, reader: usize, machine: &Node<MemoryStore>) -> Vec<u64> {
+        let mut arrived = Vec::new();
+        let lines = self.waiting.get_mut(&reader).into_iter().flatten();
+        for (channel, line) in lines.filter(|(_, line)| !line.due.is_empty()) {
+            // The first item is the channel's own.
+            let items = machine.sync().channel(channel).map_or(0, |status| status.items);
+            let here = items.saturating_sub(1);
+            arrived.extend(line.due.drain(..(here - line.here) as usize));
+            line.here = here;
+        }
+        arrived
+    }
+
+    /// Over how many links came what has just arrived: those of the link that has brought most
+    /// since the last time.
+    fn hops(&mut self, reader: usize, machine: &Node<MemoryStore>) -> Option<u32> {
+        let news = machine.links().map(|link| {
+            let content = link.traffic.content_received;
+            let before = self.brought.insert((reader, link.link), content).unwrap_or(0);
+            (content.saturating_sub(before), link.relays as u32 + 1)
+        });
+        news.filter(|(bytes, _)| *bytes > 0).max_by_key(|(bytes, _)| *bytes).map(|(_, hops)| hops)
     }
 
     fn create(
@@ -115,17 +143,10 @@ impl Subject for Device {
         match event {
             NodeEvent::Close(link) => vec![Told::Close(*link)],
             NodeEvent::Changed => {
-                let Some(waiting) = self.waiting.get_mut(&node) else { return Vec::new() };
-                let mut told = Vec::new();
-                for (channel, line) in waiting.iter_mut().filter(|(_, line)| !line.due.is_empty()) {
-                    // The first item is the channel's own.
-                    let items = machine.sync().channel(channel).map_or(0, |status| status.items);
-                    let here = items.saturating_sub(1);
-                    let arrived = line.due.drain(..(here - line.here) as usize);
-                    told.extend(arrived.map(|number| Told::Delivered { number, hops: None }));
-                    line.here = here;
-                }
-                told
+                let arrived = self.arrived(node, machine);
+                let hops = (!arrived.is_empty()).then(|| self.hops(node, machine)).flatten();
+                let delivered = |number| Told::Delivered { number, hops };
+                arrived.into_iter().map(delivered).collect()
             }
             NodeEvent::Announce(_)
             | NodeEvent::Dial(_)
@@ -135,11 +156,36 @@ impl Subject for Device {
     }
 
     fn sent(&self, machine: &Self::Machine) -> Ledger {
-        let kind = Kind { class: Class::Content, name: "frame" };
-        Ledger([(kind, Sent { messages: 0, bytes: machine.traffic().sent })].into())
+        let kinds = machine.sent_by_kind().filter_map(|(code, sent)| {
+            let sent = Sent { messages: sent.messages, bytes: sent.bytes };
+            kind(code).map(|kind| (kind, sent))
+        });
+        Ledger(kinds.collect())
     }
 
     fn corrupt(&mut self, _: &mut Self::Machine, _: Corruption) -> bool {
         false
     }
+}
+
+/// What a message with this code is for. What confirms packets hop by hop is there to
+/// find out whether a way still works, and counted so when the goals were set.
+fn kind(code: u8) -> Option<Kind> {
+    let named = |kinds: &[(u8, &'static str)]| {
+        kinds.iter().find(|(kind, _)| *kind == code).map(|(_, name)| *name)
+    };
+    let link = named(LinkMessage::KINDS).map(|name| match name {
+        "Fragment" => (Class::Content, name),
+        _ => (Class::Link, name),
+    });
+    let route = || {
+        named(RouteMessage::KINDS).map(|name| match name {
+            "Packet" => (Class::Content, name),
+            "Presence" => (Class::Link, name),
+            _ => (Class::Routing, name),
+        })
+    };
+    let sync = || named(SyncMessage::KINDS).map(|name| (Class::Content, name));
+    let (class, name) = link.or_else(route).or_else(sync)?;
+    Some(Kind { class, name })
 }

@@ -9,7 +9,7 @@ use crate::log::{Arrival, Log, Sample};
 use crate::measure::Measure;
 use crate::plan::{Plan, PlannedMessage, Recipient};
 use crate::scenario::Load;
-use crate::subject::{Class, Ledger};
+use crate::subject::{Class, Kind, Ledger, Sent};
 
 /// A message is in time, and is late after this.
 const SOON: f64 = 2.5;
@@ -214,41 +214,52 @@ fn window<'a>(plan: &Plan, log: &'a Log) -> Option<(&'a Sample, &'a Sample)> {
 }
 
 /// Bytes per node and second by kind, in all the time that counts and over time.
-///
-/// The machines count messages; what frames add to them is shared out in proportion.
 fn rates(plan: &Plan, log: &Log) -> (Vec<KindRate>, Vec<Rate>) {
-    let people = plan.scenario.people as f64;
-    let rate = |from: &Sample, to: &Sample, bytes: u64, all: u64| match all {
-        0 => 0.0,
-        all => {
-            let on_air = (to.bytes - from.bytes) as f64;
-            let time = to.at.since(from.at).as_secs_f64().max(1.0);
-            on_air * bytes as f64 / all as f64 / people / time
-        }
-    };
-    let sum = |ledger: &Ledger| ledger.0.values().map(|sent| sent.bytes).sum::<u64>();
     let Some((first, last)) = window(plan, log) else { return Default::default() };
-    let sent = last.sent.since(&first.sent);
-    let all = sum(&sent);
-    let kinds: Vec<KindRate> = sent
+    let people = plan.scenario.people as f64;
+    let all = Flow::between(first, last);
+    let kinds: Vec<KindRate> = all
+        .sent
         .0
         .iter()
         .map(|(kind, sent)| KindRate {
             class: kind.class,
             name: kind.name,
-            bytes: rate(first, last, sent.bytes, all),
-            messages: sent.messages as f64 / people / plan.seconds(),
+            bytes: all.on_air(*kind) / people / all.seconds,
+            messages: sent.messages as f64 / people / all.seconds,
         })
         .collect();
     let over_time = log.samples.windows(2).map(|pair| {
-        let sent_then = pair[1].sent.since(&pair[0].sent);
-        let all = sum(&sent_then);
-        let of = |kind| sent_then.0.get(kind).map_or(0, |sent| sent.bytes);
-        let bytes = sent.0.keys().map(|kind| rate(&pair[0], &pair[1], of(kind), all));
+        let flow = Flow::between(&pair[0], &pair[1]);
+        let bytes = all.sent.0.keys().map(|kind| flow.on_air(*kind) / people / flow.seconds);
         Rate { at: seconds(pair[1].at), bytes: bytes.collect() }
     });
     let over_time = over_time.collect();
     (kinds, over_time)
+}
+
+/// What was sent between two samples.
+struct Flow {
+    sent: Ledger,
+    /// What a message cost on the air beside its own bytes: what frames and their seals, padding
+    /// and handshakes took, in equal shares.
+    extra: f64,
+    seconds: f64,
+}
+
+impl Flow {
+    fn between(from: &Sample, to: &Sample) -> Self {
+        let sent = to.sent.since(&from.sent);
+        let sum = |part: fn(&Sent) -> u64| sent.0.values().map(part).sum::<u64>() as f64;
+        let extra = (to.bytes - from.bytes) as f64 - sum(|sent| sent.bytes);
+        let extra = extra / sum(|sent| sent.messages).max(1.0);
+        Self { sent, extra, seconds: to.at.since(from.at).as_secs_f64().max(1.0) }
+    }
+
+    fn on_air(&self, kind: Kind) -> f64 {
+        let sent = self.sent.0.get(&kind).copied().unwrap_or_default();
+        sent.bytes as f64 + sent.messages as f64 * self.extra
+    }
 }
 
 fn bins(plan: &Plan, fates: &[Fate]) -> Vec<Bin> {
