@@ -21,10 +21,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs one scenario and says everything about it.
+    /// Runs scenarios and says everything about them.
     Run {
-        /// A file, or the name of a scenario in `scenarios/`.
-        scenario: String,
+        /// Files, or names of scenarios in `scenarios/`.
+        #[arg(required = true)]
+        scenarios: Vec<String>,
         /// The first seed.
         #[arg(long, value_name = "N", default_value_t = 0)]
         seed: u64,
@@ -78,17 +79,15 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> Result<Verdict, String> {
     match command {
-        Command::Run { scenario, seed, seeds, how } => {
-            let scenario = Scenario::open(&scenario)?;
-            let reports = reports(std::slice::from_ref(&scenario), seed..seed + seeds, how.subject);
+        Command::Run { scenarios, seed, seeds, how } => {
+            let scenarios = open(&scenarios)?;
+            let reports = reports(&scenarios, seed..seed + seeds, how.subject);
             let text = reports.iter().map(Report::to_string).collect();
-            tell((&[scenario], &reports), text, &how)
+            tell((&scenarios, &reports), text, &how)
         }
         Command::Table { small, seeds, how } => {
             let names = Scenario::names().map_err(|error| error.to_string())?;
-            let scenarios: Result<Vec<_>, _> =
-                names.iter().map(|name| Scenario::open(name)).collect();
-            let mut scenarios = scenarios?;
+            let mut scenarios = open(&names)?;
             scenarios.retain(|scenario| !small || scenario.people <= SMALL);
             scenarios.sort_by_key(|scenario| row_order(&scenario.row));
             let seeds = seeds.unwrap_or(if small { 1 } else { SEEDS });
@@ -96,6 +95,10 @@ fn execute(command: Command) -> Result<Verdict, String> {
             tell((&scenarios, &reports), report::table(&reports), &how)
         }
     }
+}
+
+fn open(names: &[String]) -> Result<Vec<Scenario>, String> {
+    names.iter().map(|name| Scenario::open(name)).collect()
 }
 
 /// R2 before R10, and R before S.
