@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use mesh_routing::{RouteEvent, Router, TrailEvent};
+use mesh_routing::{RouteEvent, Router, Scope, TrailEvent};
 use mesh_sim::seed;
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::find::PortNumber;
@@ -94,8 +94,8 @@ fn command(owners: &mut [Owner; 2], now: Now, source: &mut Source<'_>) {
         2 => owner.router.keep(now.time, from),
         3 => owner.router.dial_failed(now.time, &from),
         4 => owner.router.rotate(now.time),
-        5 => owner.router.answer_to([source.pick(&KEYS)]),
-        6 => drop(owner.router.seek(now.time, source.pick(&KEYS))),
+        5 => owner.router.answer_to([(source.pick(&KEYS), u64::from(source.byte() % 3))]),
+        6 => drop(owner.router.seek(now.time, source.pick(&KEYS), Scope::Full)),
         7 => owner.hear_of_longer_way(now, hops(tags, source)),
         8 => owner.use_link(now, source),
         _ => made_up(owner, now, (tags, source)),
@@ -117,7 +117,10 @@ fn made_up(owner: &mut Owner, now: Now, (tags, source): ([HopTag; 2], &mut Sourc
         1 => owner.hear(now, Broken { flow, hops_left, position, gap: source.byte() % 8, path }),
         2 => {
             let (cost, avoid, hops) = (number, List::default(), List::new(&hops));
-            owner.hear(now, Find { id: flow, hops_left, cost, avoid, tag: [0; 8], hops });
+            owner.hear(
+                now,
+                Find { id: flow, hops_left, cost, avoid, tag: [0; 8], state: [0; 4], hops },
+            );
         }
         _ => {
             let numbers: Vec<u32> = (0..u32::from(hops_left)).map(|n| number + n).collect();

@@ -28,4 +28,4 @@ pub mod surroundings;
 pub mod trail;
 
 pub use router::{RouteEvent, Router};
-pub use trail::{TrailEvent, is_routed};
+pub use trail::{Scope, TrailEvent, is_routed};

@@ -18,7 +18,7 @@ use crate::announce::Schedule;
 use crate::fixed::Fixed;
 use crate::surroundings::Surroundings;
 use crate::trail::search::Wanted;
-use crate::trail::{TrailEvent, Trails};
+use crate::trail::{Scope, TrailEvent, Trails};
 
 /// Something the owner of a [`Router`] is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,14 +173,22 @@ impl Router {
 
     /// This node answers whoever looks for one of these, and nobody else but its own sessions.
     // spec: ROUTE-4
-    pub fn answer_to(&mut self, keys: impl IntoIterator<Item = FindKey>) {
+    ///
+    /// Each key comes with how much of what it stands for is here: who has as much is not answered.
+    pub fn answer_to(&mut self, keys: impl IntoIterator<Item = (FindKey, u64)>) {
         self.trails.answer_to(keys);
     }
 
     /// Looks for somebody who holds `key`; [`TrailEvent::Searched`] ends it. `false` if there is
     /// nobody to ask, or too much is being looked for.
-    pub fn seek(&mut self, now: Time, key: FindKey) -> bool {
-        self.trails.seek(now, key, Wanted::Anybody)
+    pub fn seek(&mut self, now: Time, key: FindKey, scope: Scope) -> bool {
+        self.trails.seek(now, (key, scope), Wanted::Anybody)
+    }
+
+    /// How many questions of others it has heard within the last [`limits::FIND_LIFE`].
+    #[must_use]
+    pub fn heard_lately(&self, now: Time) -> usize {
+        self.trails.heard_lately(now)
     }
 
     /// Whether there is anybody to ask.

@@ -111,10 +111,10 @@ impl<S: Store> Sync<S> {
         channels.map(|channel| (channel.id, role(channel), channel.log.size()))
     }
 
-    /// Whether some neighbour shares the channel.
+    /// How many neighbours share the channel.
     #[must_use]
-    pub fn is_shared(&self, channel: &ChannelId) -> bool {
-        self.peers.values().any(|peer| peer.matched.contains_key(channel))
+    pub fn sharers(&self, channel: &ChannelId) -> usize {
+        self.peers.values().filter(|peer| peer.matched.contains_key(channel)).count()
     }
 
     /// The items of `range` that are here, without their content.

@@ -117,6 +117,9 @@ pub const FIND_LIFE: Duration = Duration::from_secs(10);
 pub const FIND_BURST: u32 = 40;
 /// How long a link waits for its next FIND once its burst is spent: 5 % of 20 kB/s are 25 of 40 B.
 pub const FIND_REFILL: Duration = Duration::from_millis(100);
+/// A FIND that waits longer for its turn on a link is dropped: packets go first, and on a slow link
+/// not everything can be asked.
+pub const FIND_WAIT: Duration = Duration::from_millis(500);
 /// Longest random wait before a FIND is passed on, so that the shortest way comes first.
 pub const FIND_JITTER: Duration = Duration::from_millis(40);
 /// Answers to one FIND that a node gives, and that it passes on.
@@ -133,6 +136,8 @@ pub const PATHS: usize = 4;
 pub const RELAY_BYTES: usize = 128 << 10;
 /// Bytes of packets a node may have sent over one link that the other end has not passed on.
 pub const HOP_BYTES: usize = 64 << 10;
+/// A packet that is not acknowledged is sent again after twice the usual time, but no sooner.
+pub const RETRY_TIME: Duration = Duration::from_millis(100);
 /// Without a sign of life for so long, the next hop of a packet is thought to be gone.
 pub const HOP_TIME: Duration = Duration::from_millis(300);
 /// A packet that waits longer at a relay is dropped: so relays that wait for each other do not

@@ -179,7 +179,7 @@ MESSAGES = {
     0x05: ("Fragment", layout(message=U32, index=U16, total=U16, bytes=blob(DATAGRAM_BYTES))),
     0x10: ("Presence", layout(token=TOKEN, tag=HOP, heard=TOKEN, answer=U8)),
     0x12: ("Find", layout(
-        id=TOKEN, hops_left=U8, cost=U32, avoid=many(HOP, AVOIDED), tag=TOKEN,
+        id=TOKEN, hops_left=U8, cost=U32, avoid=many(HOP, AVOIDED), tag=TOKEN, state=fixed(4),
         hops=many(HOP, DETOUR_TAGS))),
     0x14: ("Found", layout(
         id=TOKEN, answer=U8, cost=U32, proof=fixed(16), path=many(HOP, PATH_TAGS))),

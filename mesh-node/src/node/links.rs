@@ -335,6 +335,7 @@ impl<S: Store> Node<S> {
         state.phase = Phase::Open(Box::new(open));
         let link = state.link;
         if is_routed(id) {
+            self.reach.met(id);
             self.router.secured(id, session_key(&binding));
             self.router.confirm(id);
         } else {
@@ -409,6 +410,7 @@ impl<S: Store> Node<S> {
             Phase::Closed => return,
         };
         self.refuse(id);
+        self.not_met(now.time, id);
         if had_session {
             if !is_routed(id) {
                 self.router.handle(now, Input::LinkDown(id));

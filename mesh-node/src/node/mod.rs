@@ -246,9 +246,11 @@ impl<S: Store> Node<S> {
         while let Some(event) = self.sync.poll_event() {
             match event {
                 SyncEvent::PeerFault { link, fault } => self.on_fault(now, link, fault),
-                SyncEvent::NewItems { .. }
-                | SyncEvent::ChannelKnown { .. }
-                | SyncEvent::BlobProgress { .. }
+                SyncEvent::NewItems { .. } | SyncEvent::ChannelKnown { .. } => {
+                    self.list_channels(now.time);
+                    self.changed();
+                }
+                SyncEvent::BlobProgress { .. }
                 | SyncEvent::BlobHere { .. }
                 | SyncEvent::Damaged { .. }
                 | SyncEvent::StoreFailed { .. }

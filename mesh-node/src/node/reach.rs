@@ -2,10 +2,12 @@
 //! reason. Without one, nothing is sent.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use mesh_routing::Scope;
 use mesh_sync::{Role, Store};
-use mesh_wire::{ChannelId, FindKey, LinkId, Now, Time, Wake};
+use mesh_wire::{ChannelId, FindKey, LinkId, Now, Rng, Time, Wake};
 
 use super::Node;
 
@@ -16,28 +18,71 @@ const SESSION_CONTEXT: &str = "mesh/1 find the other end of a session";
 
 /// Time for a new neighbour to say what it shares.
 const MEET: Duration = Duration::from_secs(1);
-/// Searches in a row that find nobody, each twice as long after the one before as that.
-const TRIES: u32 = 6;
-/// News of a channel that somebody already shares are told further away no more often than this.
+/// Full searches in a row that find nobody, each four times as long after the one before as that.
+const TRIES: u32 = 4;
+/// Company far away is told of news in a channel with company no more often than this.
 const NEWS_EVERY: Duration = Duration::from_secs(120);
-/// A search of somebody else shows that there is company: this node looks, too, if nobody came.
+/// A node that was asked looks itself, unless it did this short a while ago.
 const ASKED_EVERY: Duration = Duration::from_secs(30);
+/// Time before a search that was not urgent and found nobody near goes further.
+const LATER: Duration = Duration::from_secs(10);
+/// Such a search waits while so many questions of others are about, up to so many times.
+const BUSY: usize = 8;
+const PATIENCE: u32 = 5;
 
 /// The channels of a node and when their company is looked for next.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
     channels: BTreeMap<ChannelId, Seek>,
     by_key: BTreeMap<FindKey, ChannelId>,
+    /// Routed links that were found and have no session yet.
+    found: BTreeMap<LinkId, FindKey>,
 }
 
 #[derive(Debug)]
 struct Seek {
     key: FindKey,
-    /// Items when they were last looked at.
+    role: Role,
+    /// Items that are here.
     size: u64,
-    due: Option<Time>,
-    tries: u32,
+    /// The owner has published: just now; and nobody was found since.
+    has_news: bool,
+    is_unheard: bool,
+    due: Option<Due>,
+    /// What the search under way is.
+    under_way: Option<Why>,
     last: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Time,
+    why: Why,
+}
+
+/// Why company is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// The owner waits for it. How often nobody was found.
+    Wanted(u32),
+    /// There are news for those of its company that are far away.
+    News,
+    /// This node came among others.
+    Arrived,
+    /// Somebody has looked who may have more than these items.
+    Asked(u64),
+    /// Nobody was near. How often it was put off.
+    Later(u32),
+}
+
+impl Why {
+    fn scope(self) -> Scope {
+        match self {
+            Self::Wanted(_) | Self::Later(_) => Scope::Full,
+            Self::News => Scope::Wide,
+            Self::Arrived | Self::Asked(_) => Scope::Near,
+        }
+    }
 }
 
 /// The key by which those who know a channel find each other.
@@ -54,100 +99,172 @@ pub(super) fn session_key(binding: &[u8; 32]) -> FindKey {
 
 impl Reach {
     pub(super) fn wake_at(&self) -> Option<Wake> {
-        let due = self.channels.values().filter_map(|seek| seek.due).min();
+        let due = self.channels.values().filter_map(|seek| seek.due).map(|due| due.at).min();
         due.map(|at| Wake { at, reason: "look for who shares a channel" })
+    }
+
+    /// A link that was found has a session.
+    pub(super) fn met(&mut self, link: LinkId) {
+        if let Some(seek) = self.found.remove(&link).and_then(|key| self.seek_of(&key)) {
+            (seek.is_unheard, seek.under_way) = (false, None);
+        }
+    }
+
+    fn seek_of(&mut self, key: &FindKey) -> Option<&mut Seek> {
+        self.channels.get_mut(self.by_key.get(key)?)
     }
 }
 
 impl Seek {
-    fn hasten(&mut self, at: Time) {
-        self.tries = 0;
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    /// The sooner of two reasons counts.
+    fn plan(&mut self, at: Time, why: Why) {
+        if self.due.is_none_or(|due| at <= due.at) {
+            self.due = Some(Due { at, why });
+        }
     }
+
+    /// A search found nobody.
+    // spec: ROUTE-18
+    fn failed(&mut self, now: Time, why: Why, rng: &mut Rng) {
+        match why {
+            Why::Wanted(tries) if tries < TRIES => {
+                self.plan(now + Duration::from_secs(2 << (2 * tries)), Why::Wanted(tries + 1));
+            }
+            Why::Arrived | Why::Asked(_) => self.plan(later(now, rng), Why::Later(0)),
+            Why::Wanted(_) | Why::News | Why::Later(_) => {}
+        }
+    }
+}
+
+/// At random, so that not everybody asks at once.
+fn later(now: Time, rng: &mut Rng) -> Time {
+    now + LATER + Duration::from_millis(rng.below(5 * LATER.as_millis() as u64))
 }
 
 impl<S: Store> Node<S> {
     /// The owner did something: a new channel is looked for, and an owner's news are.
     // spec: ROUTE-18
     pub(super) fn look_at_channels(&mut self, now: Now) {
-        let mut listed = 0;
-        let mut is_new = false;
-        for (id, role, size) in self.sync.sizes() {
-            listed += 1;
-            let Some(seek) = self.reach.channels.get_mut(&id) else {
-                is_new = true;
+        self.list_channels(now.time);
+        for (id, seek) in &mut self.reach.channels {
+            if !core::mem::take(&mut seek.has_news) {
                 continue;
-            };
-            if role == Role::Owner && size > seek.size {
-                let is_shared = self.sync.is_shared(&id);
-                let earliest = seek.last.filter(|_| is_shared).map(|last| last + NEWS_EVERY);
-                seek.size = size;
-                seek.hasten(earliest.map_or(now.time, |at| at.max(now.time)));
             }
-        }
-        if is_new || listed != self.reach.channels.len() {
-            self.list_channels(now.time);
+            let news = seek.last.map_or(now.time, |at| now.time.max(at + NEWS_EVERY));
+            match self.sync.sharers(id) {
+                0 if seek.under_way.is_some() => seek.is_unheard = true,
+                0 => {
+                    seek.is_unheard = true;
+                    seek.plan(now.time, Why::Wanted(0));
+                }
+                // Perhaps there is nobody else.
+                1 => {}
+                _ => seek.plan(news, Why::News),
+            }
         }
     }
 
+    /// Notes which channels there are and what is here of them.
     pub(super) fn list_channels(&mut self, now: Time) {
-        let sizes: BTreeMap<_, _> = self.sync.sizes().map(|(id, _, size)| (id, size)).collect();
-        self.reach.channels.retain(|id, _| sizes.contains_key(id));
-        for (id, size) in sizes {
-            let new = || Seek { key: channel_key(&id), size, due: Some(now), tries: 0, last: None };
-            self.reach.channels.entry(id).or_insert_with(new);
+        let mut before = core::mem::take(&mut self.reach.channels);
+        for (id, role, size) in self.sync.sizes() {
+            let mut seek = before.remove(&id).unwrap_or_else(|| Seek {
+                key: channel_key(&id),
+                role,
+                size,
+                has_news: false,
+                is_unheard: false,
+                // Nobody knows a channel yet that was just made.
+                due: (role == Role::Follower).then_some(Due { at: now, why: Why::Wanted(0) }),
+                under_way: None,
+                last: None,
+            });
+            seek.has_news |= role == Role::Owner && size > seek.size;
+            (seek.role, seek.size) = (role, size);
+            self.reach.channels.insert(id, seek);
         }
-        let keys = self.reach.channels.iter().map(|(id, seek)| (seek.key, *id));
-        self.reach.by_key = keys.collect();
-        self.router.answer_to(self.reach.by_key.keys().copied());
+        let seeks = self.reach.channels.iter();
+        self.reach.by_key = seeks.clone().map(|(id, seek)| (seek.key, *id)).collect();
+        self.router.answer_to(seeks.map(|(_, seek)| (seek.key, seek.size)));
     }
 
     /// The first neighbour is here: perhaps those who share this node's channels are behind it.
+    // spec: ROUTE-18
     pub(super) fn arrived_somewhere(&mut self, now: Time) {
         for seek in self.reach.channels.values_mut() {
-            seek.tries = 0;
-            seek.due = Some(now + MEET);
+            if seek.role == Role::Follower || seek.is_unheard {
+                let wait = MEET + Duration::from_millis(self.rng.below(2000));
+                seek.plan(now + wait, Why::Arrived);
+            }
         }
     }
 
-    /// Somebody looks for the company that this node has been looking for.
+    /// Somebody looks for company who may have more than this node, and does not find this one
+    /// first, perhaps.
     // spec: ROUTE-18
     pub(super) fn asked(&mut self, now: Time, key: FindKey) {
-        let Some(channel) = self.reach.by_key.get(&key).copied() else { return };
         let wait = MEET + Duration::from_millis(self.rng.below(2000));
-        if let Some(seek) = self.reach.channels.get_mut(&channel)
+        if let Some(seek) = self.reach.seek_of(&key)
             && seek.last.is_none_or(|last| last + ASKED_EVERY <= now)
         {
-            seek.hasten(now + wait);
+            seek.plan(now + wait, Why::Asked(seek.size));
         }
     }
 
     /// A search is over.
-    // spec: ROUTE-18
     pub(super) fn searched(&mut self, now: Time, key: FindKey, found: Option<LinkId>) {
-        let Some(channel) = self.reach.by_key.get(&key) else { return };
-        let Some(seek) = self.reach.channels.get_mut(channel) else { return };
-        if found.is_none() && seek.tries < TRIES {
-            seek.due = Some(now + Duration::from_secs(1 << seek.tries));
-            seek.tries += 1;
+        let rng = &mut self.rng;
+        let Some(seek) = self.reach.seek_of(&key) else { return };
+        match (found, seek.under_way) {
+            (Some(link), _) => {
+                if self.links.get(&link).is_some_and(|state| state.peer().is_some()) {
+                    (seek.is_unheard, seek.under_way) = (false, None);
+                } else {
+                    self.reach.found.insert(link, key);
+                }
+            }
+            (None, Some(why)) => {
+                seek.under_way = None;
+                seek.failed(now, why, rng);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// A link that was found came to nothing, as if nobody had been found.
+    // spec: ROUTE-18
+    pub(super) fn not_met(&mut self, now: Time, link: LinkId) {
+        if let Some(key) = self.reach.found.remove(&link) {
+            self.searched(now, key, None);
         }
     }
 
     /// Looks for those whose time has come.
     pub(super) fn tick_reach(&mut self, now: Time) {
-        let due = |(id, seek): (&ChannelId, &Seek)| seek.due.filter(|at| *at <= now).map(|_| *id);
-        let due: alloc::vec::Vec<ChannelId> = self.reach.channels.iter().filter_map(due).collect();
-        for id in due {
-            let is_shared = self.sync.is_shared(&id);
+        let due = |(id, seek): (&ChannelId, &Seek)| {
+            seek.due.filter(|due| due.at <= now).map(|due| (*id, due.why))
+        };
+        let due: Vec<_> = self.reach.channels.iter().filter_map(due).collect();
+        for (id, why) in due {
+            let is_shared = self.sync.sharers(&id) > 0;
+            let is_busy = || self.router.heard_lately(now) >= BUSY;
             let Some(seek) = self.reach.channels.get_mut(&id) else { continue };
             seek.due = None;
-            let is_news = seek.last.is_none_or(|last| last + NEWS_EVERY <= now);
-            if !is_shared || (is_news && seek.size > 1) {
-                if self.router.seek(now, seek.key) {
-                    seek.last = Some(now);
-                } else if self.router.has_neighbours() {
-                    seek.due = Some(now + MEET);
+            match why {
+                Why::Wanted(_) | Why::Arrived | Why::Later(_) if is_shared => continue,
+                Why::Asked(size) if seek.size != size => continue,
+                Why::Later(times) if is_busy() => {
+                    if times < PATIENCE {
+                        seek.plan(later(now, &mut self.rng), Why::Later(times + 1));
+                    }
+                    continue;
                 }
+                Why::Wanted(_) | Why::Arrived | Why::Later(_) | Why::News | Why::Asked(_) => {}
+            }
+            if self.router.seek(now, seek.key, why.scope()) {
+                (seek.last, seek.under_way) = (Some(now), Some(why));
+            } else if self.router.has_neighbours() {
+                seek.plan(now + MEET, why);
             }
         }
     }

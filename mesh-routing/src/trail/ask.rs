@@ -16,11 +16,22 @@ use super::{TrailEvent, Trails};
 const ASKED: u8 = 0;
 /// What is hashed under the key of a FIND for the proof of an answer.
 const ANSWERED: u8 = 1;
+/// What is hashed under the key of a FIND to hide how much the asker has.
+const HAS: u8 = 2;
+/// Who lacks no more than this is recognised as somebody who lacks something.
+const BEHIND: u64 = 16;
 
 // spec: ROUTE-4
 fn tag(key: &FindKey, id: &[u8; 8]) -> [u8; 8] {
     let mut hasher = blake3::Hasher::new_keyed(&key.0);
     let hash = hasher.update(&[ASKED]).update(id).finalize();
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+// spec: ROUTE-4
+fn state(key: &FindKey, id: &[u8; 8], size: u64) -> [u8; 4] {
+    let mut hasher = blake3::Hasher::new_keyed(&key.0);
+    let hash = hasher.update(&[HAS]).update(id).update(&size.to_be_bytes()).finalize();
     hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
@@ -43,16 +54,20 @@ impl Trails {
             cost: self.rng.below(64) as u32,
             avoid: List::new(blamed),
             tag: tag(&search.key, &search.id),
+            state: match (search.wanted, self.keys.get(&search.key)) {
+                (Wanted::Anybody, Some(size)) => state(&search.key, &search.id, *size),
+                (Wanted::Anybody, None) | (Wanted::Path(_), _) => self.rng.bytes(),
+            },
             hops: List::default(),
         };
-        self.pass_on(&find, &[]);
+        self.pass_on(now, &find, &[]);
     }
 
     /// Gives a FIND to every neighbour but these.
-    pub(super) fn pass_on(&mut self, find: &Find, but: &[LinkId]) {
+    pub(super) fn pass_on(&mut self, now: Time, find: &Find, but: &[LinkId]) {
         for (link, hop) in &mut self.hops {
             if !but.contains(link) {
-                hop.say(find.clone().into());
+                hop.ask(now, find.clone());
             }
         }
     }
@@ -112,15 +127,22 @@ impl Trails {
         let Some(entry) = self.seen.get(now, &find.id) else { return false };
         let answer = entry.given;
         let found = if find.hops.is_empty() {
-            let flows = self.flows.values().filter_map(|flow| flow.key.as_ref());
-            let Some(key) = self.keys.iter().chain(flows).find(|k| tag(k, &find.id) == find.tag)
-            else {
+            let is_meant = |key: &&FindKey| tag(key, &find.id) == find.tag;
+            let mut flows = self.flows.values().filter_map(|flow| flow.key.as_ref());
+            let Some(key) = self.keys.keys().find(is_meant).or_else(|| flows.find(is_meant)) else {
                 return false;
             };
-            let proof = proof(key, &find.id, (answer, self.tag));
-            if self.keys.contains(key) && answer == 0 {
-                self.events.push_back(TrailEvent::Asked(*key));
+            if let Some(size) = self.keys.get(key) {
+                let has = |size| state(key, &find.id, size) == find.state;
+                if has(*size) {
+                    return false;
+                }
+                let lacks = (size.saturating_sub(BEHIND)..*size).any(has) || has(0);
+                if !lacks && answer == 0 {
+                    self.events.push_back(TrailEvent::Asked(*key));
+                }
             }
+            let proof = proof(key, &find.id, (answer, self.tag));
             let path = List::new(&[self.tag]);
             Found { id: find.id, answer, cost: find.cost, proof, path }
         } else {
@@ -194,15 +216,15 @@ impl Trails {
         let is_blamed = |tag: &&HopTag| self.blame.iter().any(|(blamed, ..)| blamed == *tag);
         let blamed = hops.iter().filter(is_blamed).count() as u32;
         let path = Path { hops, cost: found.cost.saturating_add(blamed * BLAME_COST) };
-        let flow = match (search.wanted, search.found) {
-            (Wanted::Path(flow), _) => Some(flow),
-            (Wanted::Anybody, Some(flow)) => {
-                // An answer of somebody else is left alone: one session is enough.
-                let same = self.flows.get(&flow).and_then(Flow::path);
-                same.filter(|known| known.hops.last() == Some(&last)).map(|_| flow)
-            }
-            (Wanted::Anybody, None) => None,
+        let is_same = |flow: &&LinkId| {
+            let path = self.flows.get(flow).and_then(Flow::path);
+            path.is_some_and(|path| path.hops.last() == Some(&last))
         };
+        let flow = match search.wanted {
+            Wanted::Path(flow) => Some(flow),
+            Wanted::Anybody => search.found.iter().find(is_same).copied(),
+        };
+        let is_enough = search.found.len() >= search.scope.sessions();
         let link = match flow {
             Some(link) => {
                 if let Some(flow) = self.flows.get_mut(&link) {
@@ -210,7 +232,7 @@ impl Trails {
                 }
                 link
             }
-            None if search.found.is_some() || self.flows.len() >= limits::FLOWS => return,
+            None if is_enough || self.flows.len() >= limits::FLOWS => return,
             None => {
                 let name = self.rng.bytes();
                 self.open(now, (name, Role::Initiator), path, over)

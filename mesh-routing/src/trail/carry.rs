@@ -10,7 +10,7 @@ use mesh_wire::{HopTag, LinkId, Role, Time, Wire, limits};
 use super::detour::Detour;
 use super::flow::{Flow, Path};
 use super::hop::{Ingress, Waiting};
-use super::search::Wanted;
+use super::search::{Scope, Wanted};
 use super::{TrailEvent, Trails};
 
 /// Hops that a packet may go beyond the length of its path.
@@ -38,7 +38,7 @@ impl Trails {
         }
         let until = now + limits::PACKET_TIME;
         let ingress = Some(Ingress { link, bytes });
-        self.forward(now, Waiting { packet, next: 0, ingress, until });
+        self.forward(now, Waiting { packet, next: 0, ingress, until, tries: 0 });
     }
 
     /// The room of a packet at this node is free again.
@@ -64,7 +64,7 @@ impl Trails {
                 let improve = flow.key.filter(|_| packet.patches > 0 && flow.may_improve(now));
                 let link = *link;
                 if let Some(key) = improve {
-                    self.seek(now, key, Wanted::Path(link));
+                    self.seek(now, (key, Scope::Full), Wanted::Path(link));
                 }
                 link
             }
@@ -139,9 +139,10 @@ impl Trails {
             cost: 0,
             avoid: List::default(),
             tag: self.rng.bytes(),
+            state: self.rng.bytes(),
             hops: List::new(&beyond),
         };
-        self.pass_on(&find, &waiting.over().into_iter().collect::<Vec<_>>());
+        self.pass_on(now, &find, &waiting.over().into_iter().collect::<Vec<_>>());
         let mut detour = Detour::new(now, beyond);
         detour.waiting.push(waiting);
         self.detours.insert(find.id, detour);
@@ -267,7 +268,7 @@ impl Trails {
             frame: Opaque::new(frame)?,
         };
         let until = now + limits::PACKET_TIME;
-        let waiting = Waiting { packet, next: at as u8, ingress: None, until };
+        let waiting = Waiting { packet, next: at as u8, ingress: None, until, tries: 0 };
         Some(self.hops.get_mut(&link)?.number(now, waiting).into())
     }
 
@@ -282,7 +283,9 @@ impl Trails {
         if let Some(control) = hop.next_control(room) {
             return Some(control);
         }
-        let (packet, ingress) = hop.next_packet(now, room)?;
+        let Some((packet, ingress)) = hop.next_packet(now, room) else {
+            return hop.next_find(now, room);
+        };
         self.release(now, ingress);
         Some(packet.into())
     }

@@ -6,7 +6,7 @@ use core::mem;
 use core::time::Duration;
 
 use mesh_wire::codec::List;
-use mesh_wire::message::routing::{Arrived, Packet, RouteMessage};
+use mesh_wire::message::routing::{Arrived, Find, Packet, RouteMessage};
 use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 
 use super::turns::Turns;
@@ -31,6 +31,8 @@ pub(crate) struct Hop {
     before: Option<(HopTag, Time)>,
     pub(crate) finds: Budget,
     control: VecDeque<RouteMessage>,
+    /// FINDs that wait, and since when.
+    asking: VecDeque<(Time, Find)>,
     waiting: Turns,
     unacknowledged: VecDeque<Sent>,
     next_number: u32,
@@ -40,8 +42,8 @@ pub(crate) struct Hop {
     sent_bytes: u64,
     released_bytes: u64,
     lost_bytes: u64,
-    /// When it last gave a sign of life, or began to owe one.
-    progress: Time,
+    /// Since when it owes an acknowledgement and has given none.
+    owes_since: Option<Time>,
     is_suspect: bool,
     /// What it is owed.
     arrived: VecDeque<u32>,
@@ -64,6 +66,8 @@ pub(crate) struct Waiting {
     pub(crate) next: u8,
     pub(crate) ingress: Option<Ingress>,
     pub(crate) until: Time,
+    /// How often it was sent from here.
+    pub(crate) tries: u8,
 }
 
 impl Waiting {
@@ -120,6 +124,7 @@ impl Hop {
             before: None,
             finds: Budget { left: limits::FIND_BURST, since: now },
             control: VecDeque::new(),
+            asking: VecDeque::new(),
             waiting: Turns::default(),
             unacknowledged: VecDeque::new(),
             next_number: 0,
@@ -127,14 +132,14 @@ impl Hop {
             sent_bytes: 0,
             released_bytes: 0,
             lost_bytes: 0,
-            progress: now,
+            owes_since: None,
             is_suspect: false,
             arrived: VecDeque::new(),
             arrived_at: None,
             is_time: false,
             to_release: 0,
             told_released: 0,
-            delay: Duration::ZERO,
+            delay: limits::HOP_TIME / 4,
             loss: 0,
         }
     }
@@ -163,6 +168,27 @@ impl Hop {
     /// What the hop over it costs.
     pub(crate) fn cost(&self) -> u32 {
         COST + self.loss * COST / 64
+    }
+
+    /// Queues a FIND, behind all packets; the oldest makes room. Packets that wait for a way around
+    /// a gap wait for no other packet.
+    // spec: ROUTE-6
+    pub(crate) fn ask(&mut self, now: Time, find: Find) {
+        if !find.hops.is_empty() {
+            return self.say(find.into());
+        }
+        if self.asking.len() >= CONTROL {
+            self.asking.pop_front();
+        }
+        self.asking.push_back((now, find));
+    }
+
+    /// The next FIND; those that have waited for long have been answered elsewhere.
+    // spec: ROUTE-6
+    pub(crate) fn next_find(&mut self, now: Time, room: usize) -> Option<RouteMessage> {
+        while self.asking.pop_front_if(|(since, _)| *since + limits::FIND_WAIT <= now).is_some() {}
+        let fits = |(_, find): &mut (Time, Find)| find.size() + HEADER <= room;
+        self.asking.pop_front_if(fits).map(|(_, find)| find.into())
     }
 
     /// Queues a message that is no packet; the oldest makes room.
@@ -204,16 +230,15 @@ impl Hop {
 
     /// Numbers a packet that leaves now, and remembers it until it is acknowledged.
     // spec: ROUTE-9, ROUTE-10
-    pub(crate) fn number(&mut self, now: Time, waiting: Waiting) -> Packet {
-        if self.unacknowledged.is_empty() {
-            self.progress = now;
-        }
+    pub(crate) fn number(&mut self, now: Time, mut waiting: Waiting) -> Packet {
+        self.owes_since.get_or_insert(now);
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
         let hops_left = waiting.packet.hops_left.saturating_sub(1);
         let packet = Packet { number, hops_left, position: waiting.next, ..waiting.packet.clone() };
         let bytes = packet.size() as u64;
         self.sent_bytes += bytes;
+        waiting.tries = waiting.tries.saturating_add(1);
         self.unacknowledged.push_back(Sent { number, at: now, bytes, waiting });
         packet
     }
@@ -268,7 +293,7 @@ impl Hop {
             };
             let Some(sent) = self.unacknowledged.remove(at) else { continue };
             self.delay = (self.delay * 7 + now.since(sent.at)) / 8;
-            self.progress = now;
+            self.owes_since = (!self.unacknowledged.is_empty()).then_some(now);
             self.acknowledged = self.acknowledged.max(number.wrapping_add(1));
             self.loss -= self.loss / 16;
         }
@@ -285,12 +310,11 @@ impl Hop {
         if self.overdue_at().is_none_or(|at| at > now) {
             return Vec::new();
         }
-        let is_silent = now >= self.progress + self.patience();
+        let is_silent = self.owes_since.is_some_and(|since| since + self.patience() <= now);
         self.is_suspect |= is_silent;
         let (mut lost, mut kept) = (Vec::new(), VecDeque::new());
         for sent in mem::take(&mut self.unacknowledged) {
-            let is_late = now >= sent.at + self.patience() && sent.number < self.acknowledged;
-            if is_silent || is_late {
+            if is_silent || self.late_at(&sent).is_some_and(|at| at <= now) {
                 self.lost_bytes += sent.bytes;
                 self.loss += (256 - self.loss) / 16;
                 lost.push(sent.waiting);
@@ -300,15 +324,27 @@ impl Hop {
         }
         self.unacknowledged = kept;
         if is_silent {
+            self.owes_since = None;
             lost.extend(self.waiting.drain());
         }
         lost
     }
 
     fn overdue_at(&self) -> Option<Time> {
-        let first = self.unacknowledged.front()?;
-        let is_passed = first.number < self.acknowledged;
-        Some(if is_passed { first.at } else { self.progress } + self.patience())
+        let late = self.unacknowledged.iter().find_map(|sent| self.late_at(sent));
+        let silent = self.owes_since.map(|since| since + self.patience());
+        late.into_iter().chain(silent).min()
+    }
+
+    /// When a packet that is not acknowledged is sent again over this link: once soon, as it may
+    /// have been lost alone, and then when later ones have passed it.
+    // spec: ROUTE-11
+    fn late_at(&self, sent: &Sent) -> Option<Time> {
+        let is_passed = sent.number < self.acknowledged;
+        match sent.waiting.tries {
+            ..=1 => Some(sent.at + (self.delay * 2).clamp(limits::RETRY_TIME, limits::HOP_TIME)),
+            _ => is_passed.then(|| sent.at + self.patience()),
+        }
     }
 
     /// How long an acknowledgement is waited for.
@@ -346,7 +382,10 @@ impl Hop {
 
     pub(crate) fn weight(&self) -> usize {
         let under_way = self.unacknowledged.iter().map(|s| s.waiting.packet.size()).sum::<usize>();
-        size_of::<Self>() + self.waiting.bytes() + under_way + self.control.len() * FIND_BYTES
+        size_of::<Self>()
+            + self.waiting.bytes()
+            + under_way
+            + (self.control.len() + self.asking.len()) * FIND_BYTES
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) mod search;
 pub(crate) mod seen;
 pub(crate) mod turns;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -32,6 +32,7 @@ use mesh_wire::{FindKey, HopTag, LinkId, Rng, Role, Time, Wake, limits};
 use detour::{Detour, Way};
 use flow::{Flow, Need};
 use hop::Hop;
+pub use search::Scope;
 use search::{Search, Wanted};
 use seen::Seen;
 
@@ -60,7 +61,7 @@ pub enum TrailEvent {
     Frame(LinkId, Bytes),
     /// A routed link is gone.
     Down(LinkId),
-    /// Somebody looks for who holds this key, and was answered.
+    /// Somebody who may have more than this node looks for who holds this key, and was answered.
     Asked(FindKey),
     /// A search is over. `None`: nobody answered.
     Searched(FindKey, Option<LinkId>),
@@ -75,8 +76,8 @@ pub(crate) struct Trails {
     before: Option<(HopTag, Time)>,
     hops: BTreeMap<LinkId, Hop>,
     seen: Seen,
-    /// What this node answers to, beside its flows.
-    keys: BTreeSet<FindKey>,
+    /// What this node answers to, beside its flows, and how much of it is here.
+    keys: BTreeMap<FindKey, u64>,
     searches: Vec<Search>,
     flows: BTreeMap<LinkId, Flow>,
     next_flow: u64,
@@ -96,7 +97,7 @@ impl Trails {
             before: None,
             hops: BTreeMap::new(),
             seen: Seen::default(),
-            keys: BTreeSet::new(),
+            keys: BTreeMap::new(),
             searches: Vec::new(),
             flows: BTreeMap::new(),
             next_flow: FIRST_ROUTED,
@@ -131,20 +132,30 @@ impl Trails {
     }
 
     /// This node answers whoever looks for one of these.
-    pub(crate) fn answer_to(&mut self, keys: impl IntoIterator<Item = FindKey>) {
+    pub(crate) fn answer_to(&mut self, keys: impl IntoIterator<Item = (FindKey, u64)>) {
         self.keys = keys.into_iter().collect();
+    }
+
+    /// FINDs of others in the last while.
+    pub(crate) fn heard_lately(&self, now: Time) -> usize {
+        self.seen.count(now)
     }
 
     /// Looks for somebody with the key, if it does not already. `false` if too much is being
     /// looked for.
-    pub(crate) fn seek(&mut self, now: Time, key: FindKey, wanted: Wanted) -> bool {
+    pub(crate) fn seek(
+        &mut self,
+        now: Time,
+        (key, scope): (FindKey, Scope),
+        wanted: Wanted,
+    ) -> bool {
         if self.searches.iter().any(|search| search.key == key && search.wanted == wanted) {
             return true;
         }
         if self.searches.len() >= limits::SEARCHES || self.hops.is_empty() {
             return false;
         }
-        let search = Search::new(now, key, wanted, &mut self.rng);
+        let search = Search::new(now, (key, scope), wanted, &mut self.rng);
         self.ask(now, &search);
         self.searches.push(search);
         true
@@ -178,10 +189,11 @@ impl Trails {
     fn over(&mut self, search: &Search) {
         match search.wanted {
             Wanted::Anybody => {
-                self.events.push_back(TrailEvent::Searched(search.key, search.found));
+                let found = search.found.first().copied();
+                self.events.push_back(TrailEvent::Searched(search.key, found));
             }
             Wanted::Path(link) => {
-                let is_lost = |flow: &Flow| search.found.is_none() && flow.path().is_none();
+                let is_lost = |flow: &Flow| search.found.is_empty() && flow.path().is_none();
                 if self.flows.get(&link).is_some_and(is_lost) {
                     self.flows.remove(&link);
                     self.events.push_back(TrailEvent::Down(link));
@@ -237,7 +249,7 @@ impl Trails {
     pub(crate) fn tick(&mut self, now: Time) {
         self.ways.retain(|way| now < way.until);
         for (find, heard) in self.seen.due(now) {
-            self.pass_on(&find, &heard);
+            self.pass_on(now, &find, &heard);
         }
         self.tick_hops(now);
         self.tick_detours(now);
@@ -294,7 +306,7 @@ impl Trails {
         let has_path = self.flows.get(&link).is_some_and(|flow| flow.path().is_some());
         match key {
             _ if has_path => {}
-            Some(key) if self.seek(now, key, Wanted::Path(link)) => {}
+            Some(key) if self.seek(now, (key, Scope::Full), Wanted::Path(link)) => {}
             // There is no session yet, or nobody to ask: whoever wants one begins anew.
             Some(_) | None => {
                 self.flows.remove(&link);

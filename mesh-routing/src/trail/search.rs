@@ -1,8 +1,9 @@
 //! What this node looks for itself: in a small ring first, then everywhere.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use mesh_wire::{FindKey, LinkId, Rng, Time};
+use mesh_wire::{FindKey, LinkId, Rng, Time, limits};
 
 /// Hops of the first ring.
 const RING: u8 = 3;
@@ -13,13 +14,14 @@ const EVERYWHERE: u8 = 32;
 #[derive(Debug)]
 pub(crate) struct Search {
     pub(crate) key: FindKey,
+    pub(crate) scope: Scope,
     pub(crate) wanted: Wanted,
     /// Names the FIND of this stage.
     pub(crate) id: [u8; 8],
     stage: usize,
     pub(crate) until: Time,
     /// Where it has led so far.
-    pub(crate) found: Option<LinkId>,
+    pub(crate) found: Vec<LinkId>,
 }
 
 /// What a search is for.
@@ -31,31 +33,68 @@ pub(crate) enum Wanted {
     Path(LinkId),
 }
 
-/// How far each stage goes, and how long it waits.
-const STAGES: [(u8, Duration); 3] = [
-    (RING, Duration::from_millis(400)),
-    (EVERYWHERE, Duration::from_millis(2500)),
-    (EVERYWHERE, Duration::from_millis(4000)),
-];
+/// How far a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// No further than a few hops.
+    Near,
+    /// Near, then everywhere, and once more.
+    Full,
+    /// Everywhere at once, and for several sessions.
+    Wide,
+}
+
+impl Scope {
+    /// How far each stage goes, and how long it waits.
+    // spec: ROUTE-5
+    fn stages(self) -> &'static [(u8, Duration)] {
+        const STAGES: [(u8, Duration); 3] = [
+            (RING, Duration::from_millis(400)),
+            (EVERYWHERE, Duration::from_millis(2500)),
+            (EVERYWHERE, Duration::from_millis(4000)),
+        ];
+        match self {
+            Self::Near => STAGES.get(..1),
+            Self::Full => Some(&STAGES[..]),
+            Self::Wide => STAGES.get(1..2),
+        }
+        .unwrap_or_default()
+    }
+
+    /// How many of those who answer are wanted.
+    pub(crate) fn sessions(self) -> usize {
+        match self {
+            Self::Near | Self::Full => 1,
+            Self::Wide => usize::from(limits::ANSWERS),
+        }
+    }
+}
+
 /// How long other answers are waited for after the first.
 const MORE: Duration = Duration::from_millis(500);
 
 impl Search {
-    pub(crate) fn new(now: Time, key: FindKey, wanted: Wanted, rng: &mut Rng) -> Self {
-        let mut search = Self { key, wanted, id: [0; 8], stage: 0, until: now, found: None };
+    pub(crate) fn new(
+        now: Time,
+        (key, scope): (FindKey, Scope),
+        wanted: Wanted,
+        rng: &mut Rng,
+    ) -> Self {
+        let (id, found) = ([0; 8], Vec::new());
+        let mut search = Self { key, scope, wanted, id, stage: 0, until: now, found };
         search.begin(now, rng);
         search
     }
 
     fn begin(&mut self, now: Time, rng: &mut Rng) {
         self.id = rng.bytes();
-        self.until = now + STAGES.get(self.stage).map_or(MORE, |(_, wait)| *wait);
+        self.until = now + self.scope.stages().get(self.stage).map_or(MORE, |(_, wait)| *wait);
     }
 
     /// The next stage, if nothing was found and there is one.
     pub(crate) fn widen(&mut self, now: Time, rng: &mut Rng) -> bool {
         self.stage += 1;
-        let goes_on = self.found.is_none() && self.stage < STAGES.len();
+        let goes_on = self.found.is_empty() && self.stage < self.scope.stages().len();
         if goes_on {
             self.begin(now, rng);
         }
@@ -65,20 +104,23 @@ impl Search {
     /// Whether it has failed but for this stage: perhaps there is no way but over those that are
     /// to be avoided.
     pub(crate) fn is_last(&self) -> bool {
-        self.stage + 1 == STAGES.len()
+        self.stage + 1 == self.scope.stages().len() && self.stage > 0
     }
 
     /// Somebody was found; a little later the search is over.
     pub(crate) fn found(&mut self, now: Time, flow: LinkId) {
-        if self.found.replace(flow).is_none() {
+        if self.found.is_empty() {
             self.until = self.until.min(now + MORE);
+        }
+        if !self.found.contains(&flow) {
+            self.found.push(flow);
         }
     }
 
     /// How far its FIND goes: a random hop or two more than the ring says, so that who hears it
     /// cannot count back to the asker.
     pub(crate) fn hops(&self, rng: &mut Rng) -> u8 {
-        let hops = STAGES.get(self.stage).map_or(RING, |(hops, _)| *hops);
+        let hops = self.scope.stages().get(self.stage).map_or(RING, |(hops, _)| *hops);
         hops.saturating_add(rng.below(2) as u8)
     }
 }

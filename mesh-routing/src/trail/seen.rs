@@ -65,6 +65,12 @@ impl Seen {
         onward.map(|(at, _)| *at).min()
     }
 
+    /// How many are remembered.
+    pub(crate) fn count(&self, now: Time) -> usize {
+        let recent = |entry: &&Entry| now < entry.since + limits::FIND_LIFE;
+        self.finds.values().filter(recent).count()
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -1,7 +1,7 @@
 //! The ten laws.
 
 use bytes::Bytes;
-use mesh_routing::Router;
+use mesh_routing::{Router, Scope};
 use mesh_sim::Subject;
 use mesh_wire::codec::List;
 use mesh_wire::message::find::{Beacon, PortNumber};
@@ -31,8 +31,8 @@ fn command(router: &mut Router, now: Now, rng: &mut Rng) {
         8..=13 => router.heard(now.time, &address(rng), beacon(rng)),
         14..=17 => router.dial_failed(now.time, &address(rng)),
         18..=20 => router.rotate(now.time),
-        21 | 22 => router.answer_to([key(rng)]),
-        _ => drop(router.seek(now.time, key(rng))),
+        21 | 22 => router.answer_to([(key(rng), rng.below(3))]),
+        _ => drop(router.seek(now.time, key(rng), Scope::Full)),
     }
 }
 

@@ -143,10 +143,28 @@ impl Talk {
             }
             (Act::Publish, Load::Channel { every, bytes, .. }) => {
                 self.agenda.push(Reverse((now + Duration::from_secs_f64(every), act)));
+                if now == self.window.0 {
+                    self.choose_publisher(contacts);
+                }
                 let (owner, to) = self.gathered.first()?.clone();
                 Some(self.message((now, bytes), owner, &to, contacts))
             }
             (Act::Chat { .. } | Act::Say { .. } | Act::Probe | Act::Publish, _) => None,
+        }
+    }
+
+    /// Somebody who can reach most of the others publishes.
+    fn choose_publisher(&mut self, contacts: &Contacts) {
+        for (owner, to) in &mut self.gathered {
+            let reaches_most = |from: usize, others: &[usize]| {
+                let distances = contacts.graph.distances(from, |_| true);
+                others.iter().filter(|node| distances[**node].is_some()).count() * 2 > others.len()
+            };
+            if !reaches_most(*owner, to)
+                && let Some(place) = to.iter().position(|node| reaches_most(*node, to))
+            {
+                std::mem::swap(owner, &mut to[place]);
+            }
         }
     }
 

@@ -118,6 +118,10 @@ impl Outcome {
         if matches!(plan.scenario.load, Load::Probes { .. }) {
             outcome.values.extend(outages(&outcome.bins));
         }
+        if matches!(plan.scenario.load, Load::Channel { .. }) {
+            // What is published comes from the nearest who has it.
+            outcome.values.remove(&Measure::Stretch);
+        }
         outcome
     }
 }
@@ -294,4 +298,121 @@ fn mean(values: &[f64]) -> f64 {
 
 fn seconds(time: Time) -> f64 {
     time.0 as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::second;
+    use crate::scenario::Scenario;
+
+    const FIND: Kind = Kind { class: Class::Routing, name: "Find" };
+    const PACKET: Kind = Kind { class: Class::Content, name: "Packet" };
+    const PING: Kind = Kind { class: Class::Link, name: "Ping" };
+
+    /// Ten people in a chain, from second 10 to 20, and nothing of what chance would say.
+    fn plan(load: &str, messages: &[(u64, usize, Option<u32>)]) -> Plan {
+        let head = "row = 'T'\ntitle = 'By hand'\npeople = 10\nwarm_up = 10\nseconds = 20\n";
+        let text = format!("{head}place = {{ kind = 'line' }}\nload = {{ {load} }}");
+        let mut plan = Plan::new(&Scenario::parse("hand", &text).unwrap(), 1);
+        plan.messages = messages
+            .iter()
+            .map(|(at, node, distance)| PlannedMessage {
+                at: second(*at),
+                from: 0,
+                to: vec![Recipient { node: *node, distance: *distance }],
+                bytes: 200,
+            })
+            .collect();
+        plan
+    }
+
+    const PROBES: &str = "kind = 'probes', per_second = 1, bytes = 200";
+
+    fn arrival(millis: u64, hops: Option<u32>) -> Arrival {
+        Arrival { at: Time(millis * 1000), hops, again: 0 }
+    }
+
+    fn sample(at: u64, kinds: &[(Kind, u64, u64)], bytes: u64) -> Sample {
+        let sent = |(kind, messages, bytes): &(Kind, u64, u64)| {
+            (*kind, Sent { messages: *messages, bytes: *bytes })
+        };
+        let mut nodes = vec![0.0; 10];
+        nodes[3] = bytes as f64;
+        let sent = Ledger(kinds.iter().map(sent).collect());
+        Sample { at: second(at), sent, bytes, airtime: 2.0 * bytes as f64, nodes, memory: 7 }
+    }
+
+    fn values(plan: &Plan, log: &Log) -> BTreeMap<Measure, f64> {
+        Outcome::new(plan, log).values
+    }
+
+    #[test]
+    fn only_messages_between_those_who_were_connected_count() {
+        let sent = [(10, 1, Some(1)), (11, 5, Some(5)), (12, 9, None), (13, 8, Some(8))];
+        let arrived = [
+            ((0, 1), arrival(10_100, Some(1))),
+            ((1, 5), Arrival { again: 2, ..arrival(17_000, Some(10)) }),
+            ((2, 9), arrival(12_100, Some(9))),
+        ];
+        let log = Log { arrivals: arrived.into(), ..Log::default() };
+        let outcome = Outcome::new(&plan(PROBES, &sent), &log);
+        assert_eq!(outcome.messages, 3);
+        let value = |measure| outcome.values.get(&measure).copied().unwrap();
+        assert_eq!(value(Measure::D2_5), 1.0 / 3.0);
+        assert_eq!(value(Measure::D15), 2.0 / 3.0);
+        assert_eq!(value(Measure::Stretch), 1.5);
+        assert_eq!(value(Measure::Duplicates), 1.0);
+        assert_eq!(value(Measure::Median), 0.1);
+    }
+
+    #[test]
+    fn a_kind_pays_its_bytes_and_its_share_of_what_frames_add() {
+        let log = Log {
+            samples: vec![
+                sample(5, &[(FIND, 100, 4000)], 9000),
+                sample(10, &[(FIND, 100, 4000)], 9000),
+                sample(20, &[(FIND, 110, 4400), (PACKET, 20, 4000), (PING, 10, 80)], 15_480),
+            ],
+            ..Log::default()
+        };
+        let outcome = Outcome::new(&plan(PROBES, &[]), &log);
+        // 40 messages of 4480 B took 6480 B: 50 B each beside their own.
+        let of = |kind: Kind| outcome.kinds.iter().find(|k| k.name == kind.name).unwrap().bytes;
+        assert_eq!(of(FIND), (400.0 + 10.0 * 50.0) / 100.0);
+        assert_eq!(of(PACKET), (4000.0 + 20.0 * 50.0) / 100.0);
+        assert_eq!(of(PING), (80.0 + 10.0 * 50.0) / 100.0);
+        let value = |measure| outcome.values.get(&measure).copied().unwrap();
+        assert_eq!(value(Measure::Control), 9.0);
+        assert_eq!(value(Measure::Total), 59.0);
+        assert_eq!(value(Measure::Busiest), 648.0);
+        assert_eq!(value(Measure::Memory), 7.0);
+        let at_10_s = &outcome.rates[0];
+        assert_eq!((at_10_s.at, at_10_s.bytes.iter().sum::<f64>()), (10.0, 0.0));
+    }
+
+    #[test]
+    fn an_outage_lasts_as_long_as_full_bins_are_not_perfect() {
+        // Five messages in each two seconds; one of the second five is late, two of the third.
+        let sent: Vec<_> = (0..25).map(|i| (10 + 2 * (i / 5), 1, Some(1))).collect();
+        let late = [5, 10, 11];
+        let arrived = sent.iter().enumerate().map(|(number, (at, node, _))| {
+            let took = if late.contains(&number) { 2600 } else { 2400 };
+            ((number as u64, *node), arrival(at * 1000 + took, None))
+        });
+        let log = Log { arrivals: arrived.collect(), ..Log::default() };
+        let values = values(&plan(PROBES, &sent), &log);
+        assert_eq!(values[&Measure::WorstBin], 0.6);
+        assert_eq!(values[&Measure::Outage], 4.0);
+        assert!(!values.contains_key(&Measure::Stretch), "nobody said how far it came");
+    }
+
+    #[test]
+    fn sends_are_the_content_on_the_air_in_objects() {
+        let channel = "kind = 'channel', subscribers = 0.5, every = 5, bytes = 1000";
+        let sent = [(10, 1, Some(1)), (15, 1, Some(1))];
+        let samples = vec![sample(10, &[], 0), sample(20, &[(PACKET, 6, 5000)], 6000)];
+        let log = Log { samples, ..Log::default() };
+        assert_eq!(values(&plan(channel, &sent), &log)[&Measure::Sends], 3.0);
+    }
 }

@@ -40,7 +40,7 @@ pub struct Report {
 pub struct Judged {
     /// Of what.
     pub measure: Measure,
-    /// The median; `None` if no run can say.
+    /// The median; `None` if no run can say, or if nodes that were to be bad stayed honest.
     pub value: Option<f64>,
     /// What was wanted.
     #[serde(flatten)]
@@ -61,8 +61,10 @@ impl Report {
             Some((measure, median(values.collect())?))
         };
         let values: BTreeMap<Measure, f64> = Measure::ALL.into_iter().filter_map(median).collect();
+        // A town where the bad stayed honest is not the one the goal is about.
+        let is_told = runs.iter().all(|run| run.honest == 0);
         let judge = |(measure, goal): (&Measure, &Goal)| {
-            let value = values.get(measure).copied();
+            let value = values.get(measure).copied().filter(|_| is_told);
             let verdict = value.map_or(Verdict::Failed, |value| goal.judge(value));
             Judged { measure: *measure, value, goal: *goal, verdict }
         };

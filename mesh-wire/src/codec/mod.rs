@@ -142,6 +142,7 @@ macro_rules! fixed {
 }
 fixed! {
     u8, 1, |value| [*value], |[value]| value;
+    [u8; 4], 4, |value| *value, |value| value;
     [u8; 8], 8, |value| *value, |value| value;
     [u8; 16], 16, |value| *value, |value| value;
     [u8; 32], 32, |value| *value, |value| value;

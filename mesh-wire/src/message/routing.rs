@@ -49,6 +49,8 @@ layout! {
         avoid: List<HopTag, { limits::AVOIDED }>,
         /// Recognised by who knows the key it was made with. Random if hops are looked for.
         tag: [u8; 8],
+        /// Made with the same key: the same at who has as much as the asker. Random otherwise.
+        state: [u8; 4],
         /// The hops of a path behind a gap, the next first; none if the tag is meant.
         hops: List<HopTag, { limits::DETOUR_TAGS }>,
     }

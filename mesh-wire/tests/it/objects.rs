@@ -46,6 +46,7 @@ macro_rules! as_bytes {
     )*};
 }
 as_bytes! {
+    [u8; 4]: value => value;
     [u8; 8]: value => value;
     [u8; 16]: value => value;
     [u8; 64]: value => value;
@@ -133,7 +134,7 @@ object! {
     Pong { nonce }
     Fragment { message, index, total, bytes }
     Presence { token, tag, heard, answer }
-    Find { id, hops_left, cost, avoid, tag, hops }
+    Find { id, hops_left, cost, avoid, tag, state, hops }
     Found { id, answer, cost, proof, path }
     Packet { number, flow, hops_left, patches, position, path, frame }
     Broken { flow, hops_left, position, gap, path }

@@ -55,6 +55,7 @@ macro_rules! wrapped {
     )*};
 }
 wrapped! {
+    [u8; 4]: [u8; 4] => |bytes| bytes;
     [u8; 8]: [u8; 8] => |bytes| bytes;
     HopTag: [u8; 2] => HopTag;
     [u8; 16]: [u8; 16] => |bytes| bytes;

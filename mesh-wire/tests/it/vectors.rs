@@ -85,6 +85,7 @@ fn route_examples() -> Vec<Example> {
         cost: 100,
         avoid: List::default(),
         tag: [2; 8],
+        state: [5; 4],
         hops: List::default(),
     };
     let (avoid, hops) = (List::new(&tags(&[9])), List::new(&tags(&[4, 5])));

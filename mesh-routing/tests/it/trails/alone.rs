@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use mesh_routing::{RouteEvent, Router, TrailEvent};
+use mesh_routing::{RouteEvent, Router, Scope, TrailEvent};
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence, RouteMessage};
 use mesh_wire::{
@@ -139,7 +139,7 @@ impl Alone {
     /// It looks for who holds [`KEY`] and is answered over link `number` with this way; the routed
     /// link.
     pub(crate) fn find(&mut self, number: u64, way: &[HopTag]) -> LinkId {
-        assert!(self.router.seek(self.now, KEY));
+        assert!(self.router.seek(self.now, KEY, Scope::Full));
         let find = self.finds(number).pop().expect("every neighbour is asked");
         (1..8).for_each(|other| drop(self.says(other)));
         self.hear(number, found(&find, way));
@@ -160,7 +160,7 @@ pub(crate) fn presence(tag: HopTag) -> Presence {
 pub(crate) fn find(id: u8) -> Find {
     let id = [id; 8];
     let (avoid, hops) = (List::default(), List::default());
-    Find { id, hops_left: 32, cost: 50, avoid, tag: keyed(&KEY, &[&[0], &id]), hops }
+    Find { id, hops_left: 32, cost: 50, avoid, tag: keyed(&KEY, &[&[0], &id]), state: [0; 4], hops }
 }
 
 /// The answer of who holds [`KEY`] and stands at the end of `way`.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use mesh_routing::TrailEvent;
+use mesh_routing::{Scope, TrailEvent};
 use mesh_wire::codec::List;
 use mesh_wire::message::routing::{Find, Found};
 use mesh_wire::{FindKey, HopTag, Rng, Role, limits};
@@ -87,11 +87,11 @@ fn of_two_neighbours_with_one_tag_the_older_gets_the_packets() {
 #[test]
 fn a_find_can_be_told_from_others_with_the_key_only() {
     let mut node = Alone::among(2);
-    assert!(node.router.seek(node.now, KEY));
+    assert!(node.router.seek(node.now, KEY, Scope::Full));
     let mut asked = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..80 {
         asked.append(&mut node.finds(1));
-        node.wait(Duration::from_secs(1));
+        node.wait(Duration::from_millis(100));
     }
     assert_eq!(asked.len(), 3);
     for (index, find) in asked.iter().enumerate() {
@@ -108,7 +108,7 @@ fn a_search_begins_small_goes_everywhere_and_ends() {
         let mut node = Alone::among(2);
         node.router = mesh_routing::Router::new(mesh_sim::seed::rng(seed));
         (1..=2).for_each(|link| node.meet(link, tag(link)));
-        assert!(node.router.seek(node.now, KEY));
+        assert!(node.router.seek(node.now, KEY, Scope::Full));
         for (wait, hops) in [(400, 3), (2500, 32), (4000, 32)] {
             for link in [1, 2] {
                 let finds = node.finds(link);
@@ -162,7 +162,7 @@ fn a_find_ends_where_its_hops_do_and_where_it_is_not_to_go() {
     node.wait(limits::FIND_JITTER);
     assert_eq!(node.finds(2)[0].hops_left, 32);
     // Who is avoided still answers for itself.
-    node.router.answer_to([KEY]);
+    node.router.answer_to([(KEY, 1)]);
     node.hear(1, Find { avoid: List::new(&[own]), hops_left: 1, ..find(4) });
     assert_eq!(node.founds(1).len(), 1);
 }
@@ -207,7 +207,7 @@ fn a_link_whose_burst_is_spent_still_brings_one_find_each_refill() {
 fn who_holds_the_key_answers_and_proves_it() {
     let mut node = Alone::among(4);
     let own = node.tag();
-    node.router.answer_to([FindKey([8; 32]), KEY]);
+    node.router.answer_to([(FindKey([8; 32]), 1), (KEY, 1)]);
     node.hear(1, find(1));
     let mut expected = Found { cost: 150, ..found(&find(1), &[own]) };
     assert_eq!(node.founds(1), [expected.clone()]);
@@ -236,7 +236,7 @@ fn who_holds_the_key_answers_and_proves_it() {
 #[test]
 fn a_late_copy_is_not_answered_and_who_lacks_the_key_never_does() {
     let mut node = Alone::among(2);
-    node.router.answer_to([KEY]);
+    node.router.answer_to([(KEY, 1)]);
     node.hear(1, find(1));
     assert_eq!(node.founds(1).len(), 1);
     node.wait(limits::ANSWER_TIME);
@@ -276,7 +276,7 @@ fn an_answer_goes_back_the_way_of_the_question() {
 #[test]
 fn an_asker_ignores_an_answer_whose_proof_is_wrong() {
     let mut node = Alone::among(2);
-    assert!(node.router.seek(node.now, KEY));
+    assert!(node.router.seek(node.now, KEY, Scope::Full));
     let find = node.finds(1).pop().unwrap();
     let right = found(&find, &[tag(1), tag(8), tag(9)]);
     let wrong = [
@@ -307,7 +307,7 @@ fn forged_proofs_never_open_anything() {
     for seed in mesh_sim::seeds(64) {
         let mut rng = mesh_sim::seed::rng(seed);
         let mut node = Alone::among(2);
-        assert!(node.router.seek(node.now, KEY));
+        assert!(node.router.seek(node.now, KEY, Scope::Full));
         let find = node.finds(1).pop().unwrap();
         for _ in 0..64 {
             node.hear(1, forged(&mut rng, &find));

@@ -1,6 +1,7 @@
 //! What holds whatever happens: packets end, questions do not multiply, one seed is one life.
 
 use core::time::Duration;
+use mesh_routing::Scope;
 use std::collections::BTreeMap;
 
 use mesh_sim::seeds;
@@ -201,7 +202,7 @@ fn ways_of_any_length_and_shape_are_no_more_than_paths() {
     for seed in seeds(64) {
         let mut rng = mesh_sim::seed::rng(seed);
         let mut node = super::alone::Alone::among(3);
-        assert!(node.router.seek(node.now, super::KEY));
+        assert!(node.router.seek(node.now, super::KEY, Scope::Full));
         let question: Find = node.finds(1).pop().unwrap();
         let last = HopTag(rng.bytes());
         for _ in 0..32 {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use mesh_routing::TrailEvent;
+use mesh_routing::{Scope, TrailEvent};
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::RouteMessage;
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet};
@@ -447,7 +447,7 @@ fn a_relay_that_knows_no_way_tells_the_source_and_the_source_leaves_the_path() {
 fn a_source_that_hears_of_a_gap_uses_another_path() {
     let mut node = Alone::among(2);
     let own = node.tag();
-    assert!(node.router.seek(node.now, super::KEY));
+    assert!(node.router.seek(node.now, super::KEY, Scope::Full));
     let question = node.finds(1).pop().unwrap();
     let (one, other) = ([tag(1), tag(7), tag(9)], [tag(2), tag(8), tag(9)]);
     node.hear(1, super::alone::found(&question, &one));

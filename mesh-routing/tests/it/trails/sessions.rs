@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use mesh_routing::{TrailEvent, is_routed};
+use mesh_routing::{Scope, TrailEvent, is_routed};
 use mesh_sim::{Quality, seeds};
 use mesh_wire::codec::List;
 use mesh_wire::message::RouteMessage;
@@ -33,7 +33,7 @@ fn who_is_found_is_called_over_lines_grids_and_random_graphs() {
                     continue;
                 }
                 meet(&mut net, 0, last);
-                assert!(calls(&mut net, 0, last, (b"hello", 5)), "seed {seed}, {links:?}");
+                assert!(calls(&mut net, 0, last, (b"hello", 10)), "seed {seed}, {links:?}");
             }
         }
     }
@@ -143,7 +143,7 @@ fn a_path_without_an_answer_is_left_and_its_relays_are_avoided() {
     for (after, expected) in [(Duration::from_secs(270), 2), (Duration::from_secs(40), 0)] {
         node.wait(after);
         node.finds(2);
-        assert!(node.router.seek(node.now, FindKey([after.as_secs() as u8; 32])));
+        assert!(node.router.seek(node.now, FindKey([after.as_secs() as u8; 32]), Scope::Full));
         assert_eq!(node.finds(2)[0].avoid.len(), expected, "{after:?}");
     }
 }
@@ -273,7 +273,7 @@ fn a_session_outlives_the_tags_of_its_path() {
 #[test]
 fn an_answer_with_a_longer_way_is_kept_for_later() {
     let mut node = Alone::among(3);
-    assert!(node.router.seek(node.now, KEY));
+    assert!(node.router.seek(node.now, KEY, Scope::Full));
     let question = node.finds(1).pop().unwrap();
     let dear =
         mesh_wire::message::routing::Found { cost: 900, ..found(&question, &[tag(1), tag(9)]) };

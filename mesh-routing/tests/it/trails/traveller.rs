@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use mesh_routing::{RouteEvent, Router, TrailEvent};
+use mesh_routing::{RouteEvent, Router, Scope, TrailEvent};
 use mesh_sim::{Quality, Securing, World};
 use mesh_wire::message::routing::RouteMessage;
 use mesh_wire::{FindKey, Input, LinkId, Machine, Now, Rng, Role, Wake};
@@ -281,8 +281,8 @@ pub(crate) fn between(net: &Net, from: usize, to: usize) -> LinkId {
 
 /// `to` answers and `from` looks.
 pub(crate) fn look(net: &mut Net, from: usize, to: usize) {
-    net.with(to, |node, _| node.router.answer_to([KEY]));
-    let asks = net.with(from, |node, now| node.router.seek(now.time, KEY));
+    net.with(to, |node, _| node.router.answer_to([(KEY, 1)]));
+    let asks = net.with(from, |node, now| node.router.seek(now.time, KEY, Scope::Full));
     assert!(asks, "there is nobody to ask");
 }
 
