@@ -12,6 +12,7 @@ use mesh_wire::{ChannelId, Hash, LinkId};
 use crate::blob::{BlobId, GROUP, PageId};
 use crate::channel::{Channel, ChannelName, item};
 use crate::command::Refused;
+use crate::peer::Matched;
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -115,6 +116,16 @@ impl<S: Store> Sync<S> {
     #[must_use]
     pub fn sharers(&self, channel: &ChannelId) -> usize {
         self.peers.values().filter(|peer| peer.matched.contains_key(channel)).count()
+    }
+
+    /// The channels of which one end of this link lacks something that the other has.
+    pub fn unfinished(&self, link: LinkId) -> impl Iterator<Item = ChannelId> {
+        let matched = self.peers.get(&link).into_iter().flat_map(|peer| &peer.matched);
+        let is_unfinished = |(id, matched): &(&ChannelId, &Matched)| {
+            let size = self.library.channels.get(*id).map(|channel| channel.log.size());
+            matched.theirs.map(|theirs| theirs.size) != size
+        };
+        matched.filter(is_unfinished).map(|(id, _)| *id)
     }
 
     /// The items of `range` that are here, without their content.

@@ -415,7 +415,11 @@ impl<S: Store> Node<S> {
             if !is_routed(id) {
                 self.router.handle(now, Input::LinkDown(id));
             }
+            let unfinished: Vec<_> = self.sync.unfinished(id).collect();
             self.sync.handle(now, Input::LinkDown(id));
+            if is_routed(id) {
+                self.look_again(now.time, &unfinished);
+            }
             self.changed();
         }
     }

@@ -76,6 +76,8 @@ enum Why {
 }
 
 impl Why {
+    /// How far a search goes for it.
+    // spec: ROUTE-18
     fn scope(self) -> Scope {
         match self {
             Self::Wanted(_) | Self::Later(_) => Scope::Full,
@@ -236,6 +238,16 @@ impl<S: Store> Node<S> {
     pub(super) fn not_met(&mut self, now: Time, link: LinkId) {
         if let Some(key) = self.reach.found.remove(&link) {
             self.searched(now, key, None);
+        }
+    }
+
+    /// A session over relays is gone before it has brought everything.
+    // spec: ROUTE-18
+    pub(super) fn look_again(&mut self, now: Time, unfinished: &[ChannelId]) {
+        for id in unfinished.iter().filter(|id| self.sync.sharers(id) == 0) {
+            if let Some(seek) = self.reach.channels.get_mut(id) {
+                seek.plan(now, Why::Wanted(0));
+            }
         }
     }
 

@@ -64,7 +64,7 @@ impl Trails {
                 let improve = flow.key.filter(|_| packet.patches > 0 && flow.may_improve(now));
                 let link = *link;
                 if let Some(key) = improve {
-                    self.seek(now, (key, Scope::Full), Wanted::Path(link));
+                    self.seek(now, (key, Scope::Near), Wanted::Path(link));
                 }
                 link
             }

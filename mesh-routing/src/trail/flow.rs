@@ -21,6 +21,8 @@ pub(crate) struct Flow {
     pub(crate) key: Option<FindKey>,
     /// The best first.
     paths: Vec<Path>,
+    /// Hops of the path that was used last.
+    length: u8,
     /// The way back of the last packet, until the frame in it proves to be genuine.
     candidate: Option<Path>,
     /// What waits for a path.
@@ -49,6 +51,7 @@ impl Flow {
         Self {
             name,
             key: None,
+            length: hops(&path),
             paths: [path].into(),
             candidate: None,
             held: None,
@@ -135,12 +138,19 @@ impl Flow {
     /// The path in use is no good; returns it.
     pub(crate) fn drop_path(&mut self) -> Option<Path> {
         self.unanswered = None;
+        self.length = self.length();
         (!self.paths.is_empty()).then(|| self.paths.remove(0))
+    }
+
+    /// How many hops it is to the other end, as far as is known.
+    pub(crate) fn length(&self) -> u8 {
+        self.paths.first().map_or(self.length, hops)
     }
 
     /// The paths with this gap behind their hop number `gap` are no good.
     pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) {
         let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return };
+        self.length = self.length();
         self.paths.retain(|known| !known.hops.windows(2).any(|pair| pair == bad));
     }
 
@@ -168,6 +178,10 @@ impl Flow {
         let paths = self.paths.iter().map(|path| path.hops.len() * 2).sum::<usize>();
         size_of::<Self>() + paths + self.held.as_ref().map_or(0, Bytes::len)
     }
+}
+
+fn hops(path: &Path) -> u8 {
+    path.hops.len().saturating_sub(1) as u8
 }
 
 /// Paths that are tried in a row before a session is given up.

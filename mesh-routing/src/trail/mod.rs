@@ -155,7 +155,11 @@ impl Trails {
         if self.searches.len() >= limits::SEARCHES || self.hops.is_empty() {
             return false;
         }
-        let search = Search::new(now, (key, scope), wanted, &mut self.rng);
+        let ring = match wanted {
+            Wanted::Anybody => search::RING,
+            Wanted::Path(link) => self.flows.get(&link).map_or(search::RING, Flow::length),
+        };
+        let search = Search::new(now, (key, scope, ring), wanted, &mut self.rng);
         self.ask(now, &search);
         self.searches.push(search);
         true

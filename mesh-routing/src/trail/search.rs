@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use mesh_wire::{FindKey, LinkId, Rng, Time, limits};
 
-/// Hops of the first ring.
-const RING: u8 = 3;
+/// Hops of the first ring where nothing is known.
+pub(crate) const RING: u8 = 3;
 /// Hops of the others.
 const EVERYWHERE: u8 = 32;
 
@@ -15,6 +15,8 @@ const EVERYWHERE: u8 = 32;
 pub(crate) struct Search {
     pub(crate) key: FindKey,
     pub(crate) scope: Scope,
+    /// How many hops are near.
+    ring: u8,
     pub(crate) wanted: Wanted,
     /// Names the FIND of this stage.
     pub(crate) id: [u8; 8],
@@ -45,20 +47,12 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// How far each stage goes, and how long it waits.
-    // spec: ROUTE-5
-    fn stages(self) -> &'static [(u8, Duration)] {
-        const STAGES: [(u8, Duration); 3] = [
-            (RING, Duration::from_millis(400)),
-            (EVERYWHERE, Duration::from_millis(2500)),
-            (EVERYWHERE, Duration::from_millis(4000)),
-        ];
+    fn stages(self) -> &'static [Stage] {
         match self {
-            Self::Near => STAGES.get(..1),
-            Self::Full => Some(&STAGES[..]),
-            Self::Wide => STAGES.get(1..2),
+            Self::Near => &[Stage::Ring],
+            Self::Full => &[Stage::Ring, Stage::Everywhere, Stage::Again],
+            Self::Wide => &[Stage::Everywhere],
         }
-        .unwrap_or_default()
     }
 
     /// How many of those who answer are wanted.
@@ -70,25 +64,42 @@ impl Scope {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Ring,
+    Everywhere,
+    Again,
+}
+
 /// How long other answers are waited for after the first.
 const MORE: Duration = Duration::from_millis(500);
 
 impl Search {
     pub(crate) fn new(
         now: Time,
-        (key, scope): (FindKey, Scope),
+        (key, scope, ring): (FindKey, Scope, u8),
         wanted: Wanted,
         rng: &mut Rng,
     ) -> Self {
         let (id, found) = ([0; 8], Vec::new());
-        let mut search = Self { key, scope, wanted, id, stage: 0, until: now, found };
+        let mut search = Self { key, scope, ring, wanted, id, stage: 0, until: now, found };
         search.begin(now, rng);
         search
     }
 
     fn begin(&mut self, now: Time, rng: &mut Rng) {
         self.id = rng.bytes();
-        self.until = now + self.scope.stages().get(self.stage).map_or(MORE, |(_, wait)| *wait);
+        self.until = now + self.stage().1;
+    }
+
+    /// How far this stage goes, and how long it waits.
+    // spec: ROUTE-5
+    fn stage(&self) -> (u8, Duration) {
+        match self.scope.stages().get(self.stage) {
+            Some(Stage::Ring) => (self.ring, Duration::from_millis(100 + 100 * u64::from(self.ring))),
+            Some(Stage::Everywhere) => (EVERYWHERE, Duration::from_millis(2500)),
+            Some(Stage::Again) | None => (EVERYWHERE, Duration::from_millis(4000)),
+        }
     }
 
     /// The next stage, if nothing was found and there is one.
@@ -120,7 +131,6 @@ impl Search {
     /// How far its FIND goes: a random hop or two more than the ring says, so that who hears it
     /// cannot count back to the asker.
     pub(crate) fn hops(&self, rng: &mut Rng) -> u8 {
-        let hops = self.scope.stages().get(self.stage).map_or(RING, |(hops, _)| *hops);
-        hops.saturating_add(rng.below(2) as u8)
+        self.stage().0.saturating_add(rng.below(2) as u8)
     }
 }

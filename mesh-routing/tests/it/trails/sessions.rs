@@ -155,7 +155,7 @@ fn a_session_is_dropped_when_nobody_is_found_again() {
     let link = node.find(1, &[tag(1), tag(9)]);
     node.router.secured(link, FindKey([4; 32]));
     node.send(link, 1);
-    node.wait(limits::DOUBT_TIME + Duration::from_millis(6900) - MOMENT);
+    node.wait(limits::DOUBT_TIME + Duration::from_millis(6800) - MOMENT);
     let down = TrailEvent::Down(link);
     assert!(!node.events().contains(&down));
     node.wait(MOMENT);
