@@ -188,6 +188,21 @@ impl<S: Store> Sync<S> {
         self.chores_at = is_waiting.then_some(now + limits::CHORE_TIME);
     }
 
+    /// What went over this link lately may have been lost: whatever waits for an answer is said and
+    /// asked again.
+    // spec: SYNC-10
+    pub fn interrupted(&mut self, now: Time, link: LinkId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.share.hasten(now);
+        for matched in peer.matched.values_mut() {
+            matched.said.hasten(now);
+            if let Some(stream) = &mut matched.incoming {
+                stream.again = now;
+            }
+        }
+        self.chores(now);
+    }
+
     fn next_message(
         &mut self,
         now: Time,

@@ -272,6 +272,7 @@ impl<S: Store> Node<S> {
                 let frame = frame.try_into_mut().unwrap_or_else(|shared| shared[..].into());
                 self.receive(now, link, frame);
             }
+            TrailEvent::Mended(link) => self.sync.interrupted(now.time, link),
             TrailEvent::Down(link) => self.link_down(now, link),
             TrailEvent::Asked(key) => self.asked(now.time, key),
             TrailEvent::Searched(key, found) => self.searched(now.time, key, found),

@@ -80,8 +80,8 @@ impl Why {
     // spec: ROUTE-18
     fn scope(self) -> Scope {
         match self {
-            Self::Wanted(_) | Self::Later(_) => Scope::Full,
-            Self::News => Scope::Wide,
+            Self::Wanted(_) => Scope::Full,
+            Self::News | Self::Later(_) => Scope::Wide,
             Self::Arrived | Self::Asked(_) => Scope::Near,
         }
     }

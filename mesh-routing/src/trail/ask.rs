@@ -228,6 +228,9 @@ impl Trails {
         let link = match flow {
             Some(link) => {
                 if let Some(flow) = self.flows.get_mut(&link) {
+                    if flow.path().is_none() {
+                        self.events.push_back(TrailEvent::Mended(link));
+                    }
                     flow.add(path);
                 }
                 link

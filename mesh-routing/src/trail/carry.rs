@@ -10,7 +10,6 @@ use mesh_wire::{HopTag, LinkId, Role, Time, Wire, limits};
 use super::detour::Detour;
 use super::flow::{Flow, Path};
 use super::hop::{Ingress, Waiting};
-use super::search::{Scope, Wanted};
 use super::{TrailEvent, Trails};
 
 /// Hops that a packet may go beyond the length of its path.
@@ -57,26 +56,15 @@ impl Trails {
         path.reverse();
         let back = Path { cost: path.len() as u32, hops: path };
         let is_full = self.flows.len() >= limits::FLOWS;
-        let known = self.flows.iter_mut().find(|(_, flow)| flow.name == packet.flow);
+        let known = self.flows.iter().find(|(_, flow)| flow.name == packet.flow);
         let link = match known {
-            Some((link, flow)) => {
-                flow.came(now, back);
-                let improve = flow.key.filter(|_| packet.patches > 0 && flow.may_improve(now));
-                let link = *link;
-                if let Some(key) = improve {
-                    self.seek(now, (key, Scope::Near), Wanted::Path(link));
-                }
-                link
-            }
+            Some((link, _)) => *link,
             None if is_full => return,
-            None => {
-                let link = self.open(now, (packet.flow, Role::Responder), back.clone(), over);
-                if let Some(flow) = self.flows.get_mut(&link) {
-                    flow.came(now, back);
-                }
-                link
-            }
+            None => self.open(now, (packet.flow, Role::Responder), back.clone(), over),
         };
+        if let Some(flow) = self.flows.get_mut(&link) {
+            flow.came(now, back);
+        }
         self.events.push_back(TrailEvent::Frame(link, packet.frame.bytes().clone()));
     }
 
@@ -223,6 +211,9 @@ impl Trails {
         let Some((link, flow)) = flow else { return };
         flow.broken(path, usize::from(broken.gap));
         let (link, key) = (*link, flow.key);
+        if flow.path().is_some() {
+            self.events.push_back(TrailEvent::Mended(link));
+        }
         self.repair(now, link, key);
     }
 

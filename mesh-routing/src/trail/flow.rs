@@ -33,8 +33,6 @@ pub(crate) struct Flow {
     doubts: u8,
     /// When it last carried something.
     used: Time,
-    /// When a better path may be looked for.
-    improve: Time,
 }
 
 /// What is to be done about a flow.
@@ -58,7 +56,6 @@ impl Flow {
             unanswered: None,
             doubts: 0,
             used: now,
-            improve: now,
         }
     }
 
@@ -84,16 +81,6 @@ impl Flow {
     pub(crate) fn came(&mut self, now: Time, path: Path) {
         self.used = now;
         self.candidate = Some(path);
-    }
-
-    /// Whether it is time to look for a path without detours; if so, not again for a while.
-    // spec: ROUTE-13
-    pub(crate) fn may_improve(&mut self, now: Time) -> bool {
-        let may = self.improve <= now;
-        if may {
-            self.improve = now + limits::DOUBT_TIME;
-        }
-        may
     }
 
     /// What came last was genuine: its way works, and comes first.

@@ -59,6 +59,9 @@ pub enum TrailEvent {
     },
     /// A frame came over a routed link.
     Frame(LinkId, Bytes),
+    /// A routed link has another path, as the one before was broken: what went over it last may be
+    /// lost.
+    Mended(LinkId),
     /// A routed link is gone.
     Down(LinkId),
     /// Somebody who may have more than this node looks for who holds this key, and was answered.

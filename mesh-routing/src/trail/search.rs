@@ -96,7 +96,9 @@ impl Search {
     // spec: ROUTE-5
     fn stage(&self) -> (u8, Duration) {
         match self.scope.stages().get(self.stage) {
-            Some(Stage::Ring) => (self.ring, Duration::from_millis(100 + 100 * u64::from(self.ring))),
+            Some(Stage::Ring) => {
+                (self.ring, Duration::from_millis(100 + 100 * u64::from(self.ring)))
+            }
             Some(Stage::Everywhere) => (EVERYWHERE, Duration::from_millis(2500)),
             Some(Stage::Again) | None => (EVERYWHERE, Duration::from_millis(4000)),
         }

@@ -58,6 +58,13 @@ impl Said {
         self.tries = 0;
     }
 
+    /// No answer will come: it may be said again at once.
+    pub(crate) fn hasten(&mut self, now: Time) {
+        if let Some((_, again)) = &mut self.waiting {
+            *again = now;
+        }
+    }
+
     /// Notices that an answer is overdue. Whether it is to be said again now.
     pub(crate) fn is_overdue(&mut self, now: Time) -> bool {
         let overdue = self.waiting.is_some_and(|(_, again)| again <= now);

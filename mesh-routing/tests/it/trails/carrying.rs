@@ -7,7 +7,7 @@ use mesh_routing::{Scope, TrailEvent};
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::RouteMessage;
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet};
-use mesh_wire::{HopTag, LinkId, Role, Wire, limits};
+use mesh_wire::{HopTag, LinkId, Wire, limits};
 
 use super::alone::{Alone, find, hops, packet, presence, tag};
 use super::traveller::{calls, line, meet, net};
@@ -373,38 +373,6 @@ fn a_packet_is_led_around_so_many_gaps_and_no_more() {
         node.hear(1, Packet { patches, ..packet(&[tag(1), own, tag(9)], 1) });
         assert_eq!(node.finds(2).len(), asked, "{patches} patches");
         assert_eq!(node.brokens(1).len(), 1 - asked);
-    }
-}
-
-// spec: ROUTE-13
-#[test]
-fn who_gets_packets_around_gaps_looks_for_a_better_path_now_and_then() {
-    let mut node = Alone::among(2);
-    let own = node.tag();
-    let path = [tag(9), tag(8), tag(1), own];
-    node.hear(1, packet(&path, 3));
-    let Some(TrailEvent::Up { link, role: Role::Responder, .. }) = node.events().first().cloned()
-    else {
-        panic!("a packet for a flow nobody knows opens one")
-    };
-    let key = mesh_wire::FindKey([3; 32]);
-    node.router.secured(link, key);
-    node.router.confirm(link);
-    for (after, expected) in [(Duration::ZERO, 1), (limits::DOUBT_TIME - MOMENT, 0), (MOMENT, 1)] {
-        node.wait(after);
-        node.finds(2);
-        node.hear(1, Packet { patches: 1, ..packet(&path, 3) });
-        let asked = node.finds(2);
-        let asked = asked.iter().filter(|find| {
-            find.tag == super::keyed(&key, &[&[0], &find.id]) && find.hops_left <= 4
-        });
-        assert_eq!(asked.count(), expected, "{after:?}");
-        if let Some(question) = node.finds(1).pop() {
-            let last = tag(9);
-            let proof = super::keyed(&key, &[&[1], &question.id, &[0], &last.0]);
-            let path = List::new(&[tag(1), last]);
-            node.hear(1, Found { id: question.id, answer: 0, cost: 200, proof, path });
-        }
     }
 }
 

@@ -126,7 +126,7 @@ impl Traveller {
             }
             TrailEvent::Down(link) => drop(self.sessions.remove(link)),
             TrailEvent::Frame(link, frame) => self.read(*link, frame),
-            TrailEvent::Asked(_) | TrailEvent::Searched(..) => {}
+            TrailEvent::Mended(_) | TrailEvent::Asked(_) | TrailEvent::Searched(..) => {}
         }
     }
 

@@ -1,10 +1,10 @@
 //! Coordinates in a spanning tree, like those of ironwood (d50055b), the routing of Yggdrasil 0.5,
 //! whose numbers and sizes these are.
 //!
-//! The node with the lowest key is the root. Every node has a neighbour nearer to it for its parent,
-//! and the ports from the root down to a node are its coordinates. A packet carries the coordinates
-//! of its destination and goes to whichever neighbour is nearest to them. To learn them, a look-up
-//! walks the tree, to where the Bloom filters may hold the name.
+//! The node with the lowest key is the root. Every node has a neighbour nearer to it for its
+//! parent, and the ports from the root down to a node are its coordinates. A packet carries the
+//! coordinates of its destination and goes to whichever neighbour is nearest to them. To learn
+//! them, a look-up walks the tree, to where the Bloom filters may hold the name.
 //!
 //! Better than the original where that is simpler: an ancestry with a gap or a loop is not believed
 //! (upstream takes it for a root), the coordinates of whoever writes are taken from its packet, and
