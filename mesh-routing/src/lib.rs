@@ -28,4 +28,6 @@ pub mod surroundings;
 pub mod trail;
 
 pub use router::{RouteEvent, Router};
+#[cfg(feature = "hostile")]
+pub use trail::Habit;
 pub use trail::{TrailEvent, is_routed};

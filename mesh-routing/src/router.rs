@@ -252,6 +252,12 @@ impl Router {
         self.trails.take_held(link)
     }
 
+    /// From now on this node has this habit.
+    #[cfg(feature = "hostile")]
+    pub fn corrupt(&mut self, habit: crate::Habit) {
+        self.trails.habit = habit;
+    }
+
     /// Emits what is due: beacons and dials.
     fn act(&mut self, now: Time) {
         if self.schedule.due(now, &mut self.rng)

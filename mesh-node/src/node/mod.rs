@@ -20,6 +20,8 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "hostile")]
+pub use mesh_routing::Habit;
 use mesh_routing::{RouteEvent, Router, TrailEvent};
 use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
 use mesh_wire::admission::{Admission, Source};
@@ -202,6 +204,12 @@ impl<S: Store> Node<S> {
             self.attempts.pop_front();
         }
         self.attempts.push_back(Attempt { at: now.time, to: to.clone(), failure });
+    }
+
+    /// From now on this node treats others so.
+    #[cfg(feature = "hostile")]
+    pub fn corrupt(&mut self, habit: Habit) {
+        self.router.corrupt(habit);
     }
 
     /// The last dials, oldest first.

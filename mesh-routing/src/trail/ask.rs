@@ -96,10 +96,14 @@ impl Trails {
 
     fn plan_to_pass_on(&mut self, now: Time, mut find: Find) {
         let is_avoided = find.avoid.iter().any(|tag| self.is_mine(now, tag));
+        #[cfg(feature = "hostile")]
+        let is_avoided = is_avoided && !self.is_black_hole();
         let (true, false) = (find.hops_left > 1, is_avoided) else { return };
         find.hops_left = find.hops_left.min(limits::PATH_HOPS as u8 + 1) - 1;
         let longest = if find.hops.is_empty() { limits::FIND_JITTER } else { SHORT_JITTER };
         let wait = self.rng.below(longest.as_micros() as u64);
+        #[cfg(feature = "hostile")]
+        let wait = if self.is_black_hole() { 0 } else { wait };
         let at = now + Duration::from_micros(wait);
         if let Some(entry) = self.seen.get(now, &find.id) {
             entry.onward = Some((at, find));

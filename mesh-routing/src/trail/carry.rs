@@ -36,6 +36,10 @@ impl Trails {
             self.deliver(now, link, &packet, path);
             return self.release(now, Some(Ingress { link, bytes }));
         }
+        #[cfg(feature = "hostile")]
+        if self.is_black_hole() {
+            return self.release(now, Some(Ingress { link, bytes }));
+        }
         let until = now + limits::PACKET_TIME;
         let ingress = Some(Ingress { link, bytes });
         self.forward(now, Waiting { packet, next: 0, ingress, until });

@@ -18,6 +18,8 @@ mod carry;
 pub(crate) mod detour;
 pub(crate) mod flow;
 pub(crate) mod hop;
+#[cfg(feature = "hostile")]
+pub(crate) mod hostile;
 pub(crate) mod search;
 pub(crate) mod seen;
 pub(crate) mod turns;
@@ -32,6 +34,8 @@ use mesh_wire::{FindKey, HopTag, LinkId, Rng, Role, Time, Wake, limits};
 use detour::{Detour, Way};
 use flow::{Flow, Need};
 use hop::Hop;
+#[cfg(feature = "hostile")]
+pub use hostile::Habit;
 use search::{Search, Wanted};
 use seen::Seen;
 
@@ -85,6 +89,10 @@ pub(crate) struct Trails {
     /// Hops of paths that brought no answer: tag, score, since.
     blame: Vec<(HopTag, u32, Time)>,
     events: VecDeque<TrailEvent>,
+    #[cfg(feature = "hostile")]
+    pub(crate) habit: hostile::Habit,
+    #[cfg(feature = "hostile")]
+    nuisance_at: Time,
 }
 
 impl Trails {
@@ -104,6 +112,10 @@ impl Trails {
             ways: Vec::new(),
             blame: Vec::new(),
             events: VecDeque::new(),
+            #[cfg(feature = "hostile")]
+            habit: hostile::Habit::Good,
+            #[cfg(feature = "hostile")]
+            nuisance_at: Time(0),
         }
     }
 
@@ -235,6 +247,8 @@ impl Trails {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: Time) {
+        #[cfg(feature = "hostile")]
+        self.be_a_nuisance(now);
         self.ways.retain(|way| now < way.until);
         for (find, heard) in self.seen.due(now) {
             self.pass_on(&find, &heard);
@@ -324,6 +338,8 @@ impl Trails {
             wake(self.detours.values().map(|detour| detour.until).min(), "lead around a gap"),
             wake(self.searches.iter().map(|search| search.until).min(), "search further"),
             wake(self.flows.values().map(Flow::wake_at).min(), "doubt a path"),
+            #[cfg(feature = "hostile")]
+            wake(self.next_nuisance(), "be a nuisance"),
         ]
         .into_iter()
         .fold(None, Wake::earlier)
