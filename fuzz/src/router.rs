@@ -165,7 +165,9 @@ impl Machine for Owner {
         match &event {
             RouteEvent::Trail(TrailEvent::Up { link, .. }) => self.routed.push(*link),
             RouteEvent::Trail(TrailEvent::Down(link)) => self.routed.retain(|open| open != link),
-            RouteEvent::Trail(TrailEvent::Frame(link, _)) => self.router.confirm(*link),
+            RouteEvent::Trail(TrailEvent::Frame(link, _)) => {
+                self.router.confirm(self.now.time, *link)
+            }
             RouteEvent::Trail(TrailEvent::Asked(_) | TrailEvent::Searched(..))
             | RouteEvent::Announce(_)
             | RouteEvent::Dial(_) => {}

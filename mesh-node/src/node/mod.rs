@@ -22,6 +22,7 @@ use core::time::Duration;
 use bytes::Bytes;
 #[cfg(feature = "hostile")]
 pub use mesh_routing::Habit;
+pub use mesh_routing::Relaying;
 use mesh_routing::{RouteEvent, Router, TrailEvent};
 use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
 use mesh_wire::admission::{Admission, Source};
@@ -166,6 +167,17 @@ impl<S: Store> Node<S> {
     pub fn listen(&mut self, now: Now, port: Option<PortNumber>) {
         self.router.listen(now.time, port);
         self.drain(now);
+    }
+
+    /// What this node carries for others from now on; its own sessions work in any case.
+    pub fn set_relaying(&mut self, relaying: Relaying) {
+        self.router.set_relaying(relaying);
+    }
+
+    /// What this node carries for others.
+    #[must_use]
+    pub fn relaying(&self) -> Relaying {
+        self.router.relaying()
     }
 
     /// Interfaces or addresses changed.

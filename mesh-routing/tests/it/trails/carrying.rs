@@ -389,7 +389,7 @@ fn who_gets_packets_around_gaps_looks_for_a_better_path_now_and_then() {
     };
     let key = mesh_wire::FindKey([3; 32]);
     node.router.secured(link, key);
-    node.router.confirm(link);
+    node.router.confirm(node.now, link);
     for (after, expected) in [(Duration::ZERO, 1), (limits::DOUBT_TIME - MOMENT, 0), (MOMENT, 1)] {
         node.wait(after);
         node.finds(2);
