@@ -70,6 +70,7 @@ fn config(carrier: Carrier, rng: &mut Rng) -> Config {
         introduction,
         cipher: seal::chacha20poly1305,
         resend: limits::HANDSHAKE_RESEND,
+        patience: limits::HANDSHAKE_TIME,
     }
 }
 

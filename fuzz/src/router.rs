@@ -168,7 +168,9 @@ impl Machine for Owner {
         match &event {
             RouteEvent::Trail(TrailEvent::Up { link, .. }) => self.routed.push(*link),
             RouteEvent::Trail(TrailEvent::Down(link)) => self.routed.retain(|open| open != link),
-            RouteEvent::Trail(TrailEvent::Frame(link, _)) => self.router.confirm(*link),
+            RouteEvent::Trail(TrailEvent::Frame(link, _)) => {
+                self.router.confirm(self.now.time, *link)
+            }
             RouteEvent::Trail(
                 TrailEvent::Mended(_) | TrailEvent::Asked(_) | TrailEvent::Searched(..),
             )

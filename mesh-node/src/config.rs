@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use mesh_wire::Address;
 
+use crate::node::Relaying;
+
 /// What [`crate::start`] needs to know. Everything but the home has a default that suits a laptop.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -14,6 +16,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether it announces itself and listens to others who do.
     pub beacons: Beacons,
+    /// What it carries for others between whom it stands.
+    pub relaying: Relaying,
     /// Interfaces on which it announces itself; all of them if empty.
     pub interfaces: Vec<String>,
     /// Neighbours to keep a link to, beside those it finds.
@@ -37,6 +41,7 @@ impl Config {
             home: home.into(),
             listen: SocketAddr::from(([0_u16; 8], 0)),
             beacons: Beacons::On,
+            relaying: Relaying::All,
             interfaces: Vec::new(),
             peers: Vec::new(),
         }

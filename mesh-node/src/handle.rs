@@ -74,7 +74,8 @@ pub fn start(config: Config) -> Result<(Mesh, impl Future<Output = ()> + Send), 
     }
     let node_config = NodeConfig { cipher: cipher::make, ..NodeConfig::default() };
     let rng = entropy::rng().map_err(Error::failed)?;
-    let node = Node::new(node_config, store, rng).map_err(Error::failed)?;
+    let mut node = Node::new(node_config, store, rng).map_err(Error::failed)?;
+    node.set_relaying(config.relaying);
 
     let (commands, inbox) = async_channel::bounded(COMMANDS);
     let changed = Arc::new(Event::new());

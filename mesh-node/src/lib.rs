@@ -64,3 +64,4 @@ pub use error::{Error, ErrorKind};
 #[cfg(feature = "driver")]
 pub use handle::{App, Feed, Mesh, start};
 pub use mesh_wire::invite::ChannelLink;
+pub use node::Relaying;

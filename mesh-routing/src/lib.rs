@@ -28,4 +28,6 @@ pub mod surroundings;
 pub mod trail;
 
 pub use router::{RouteEvent, Router};
-pub use trail::{Scope, TrailEvent, is_routed};
+#[cfg(feature = "hostile")]
+pub use trail::Habit;
+pub use trail::{Relaying, Scope, TrailEvent, is_routed};

@@ -18,7 +18,7 @@ use crate::announce::Schedule;
 use crate::fixed::Fixed;
 use crate::surroundings::Surroundings;
 use crate::trail::search::Wanted;
-use crate::trail::{Scope, TrailEvent, Trails};
+use crate::trail::{Relaying, Scope, TrailEvent, Trails};
 
 /// Something the owner of a [`Router`] is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,19 @@ impl Router {
         self.act(now);
     }
 
+    /// What this node carries for others from now on. What it has taken already leaves all the
+    /// same.
+    // spec: ROUTE-19
+    pub fn set_relaying(&mut self, relaying: Relaying) {
+        self.trails.relaying = relaying;
+    }
+
+    /// What this node carries for others.
+    #[must_use]
+    pub fn relaying(&self) -> Relaying {
+        self.trails.relaying
+    }
+
     /// Interfaces or addresses changed: whoever is there now has not heard us yet.
     pub fn surroundings_changed(&mut self, now: Time) {
         if self.port.is_some() {
@@ -205,8 +218,8 @@ impl Router {
 
     /// What came last over a routed link was genuine.
     // spec: ROUTE-15
-    pub fn confirm(&mut self, link: LinkId) {
-        self.trails.confirm(link);
+    pub fn confirm(&mut self, now: Time, link: LinkId) {
+        self.trails.confirm(now, link);
     }
 
     /// The routed link is not used any more.
@@ -258,6 +271,12 @@ impl Router {
     /// The frame of a routed link that waited for its path; it comes first.
     pub fn take_held(&mut self, link: LinkId) -> Option<Bytes> {
         self.trails.take_held(link)
+    }
+
+    /// From now on this node has this habit.
+    #[cfg(feature = "hostile")]
+    pub fn corrupt(&mut self, habit: crate::Habit) {
+        self.trails.habit = habit;
     }
 
     /// Emits what is due: beacons and dials.

@@ -27,6 +27,7 @@ fn sessions(carrier: Carrier) -> (Session, Session) {
         introduction: Introduction { extensions: Extensions::default() },
         cipher: seal::chacha20poly1305,
         resend: mesh_wire::limits::HANDSHAKE_RESEND,
+        patience: mesh_wire::limits::HANDSHAKE_TIME,
     };
     let (one, two) = (config(), config());
     let mut a = Handshake::initiate(NOW, one, &mut rng);

@@ -38,6 +38,8 @@ pub const HANDSHAKE_RESEND: Duration = Duration::from_millis(250);
 pub const ROUTED_RESEND: Duration = Duration::from_secs(1);
 /// A handshake that takes longer is given up: a second for the radio, four for the crowd.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// The same for who began it over relays, and tries other paths meanwhile.
+pub const ROUTED_HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 /// Handshakes under way at one time that the other end started.
 pub const HALF_OPEN: usize = 16;
 /// Handshakes per second from which a cookie is asked for on unvalidated paths.
@@ -157,6 +159,8 @@ pub const DETOURS: usize = 16;
 pub const TAG_GRACE: Duration = Duration::from_secs(60);
 /// Packets without an answer for so long make a node doubt a path.
 pub const DOUBT_TIME: Duration = Duration::from_secs(3);
+/// The same where nobody has ever answered.
+pub const TURN_TIME: Duration = Duration::from_secs(1);
 /// A session over relays that carries nothing for so long is let go.
 pub const FLOW_IDLE: Duration = Duration::from_secs(90);
 

@@ -8,6 +8,7 @@ use mesh_wire::{ChannelId, LinkId, Now, UnixTime};
 use super::DiskNode;
 use crate::driver::Media;
 use crate::error::Error;
+use crate::node::Relaying;
 use crate::store::DiskStore;
 use crate::{ChannelLink, api};
 
@@ -126,11 +127,7 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
         transports: media.transports.iter().map(|medium| transport(&**medium)).collect(),
         links: links(node, media),
         channels: channels(node.sync()),
-        role: api::RoleStatus {
-            relay: true,
-            supernode: false,
-            why: "every node carries for others what they seal from end to end".into(),
-        },
+        role: role(node.relaying()),
         bytes: api::Bytes {
             received: traffic.received,
             sent: traffic.sent,
@@ -141,6 +138,14 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
             saved: traffic.content_received,
         },
     }
+}
+
+fn role(relaying: Relaying) -> api::RoleStatus {
+    let (relay, why) = match relaying {
+        Relaying::All => (true, "every node carries for others what they seal from end to end"),
+        Relaying::Nothing => (false, "it was told to carry nothing for others"),
+    };
+    api::RoleStatus { relay, supernode: false, why: why.into() }
 }
 
 fn transport(medium: &dyn mesh_transport::Transport) -> api::TransportStatus {

@@ -55,7 +55,7 @@ impl<S: Store> Node<S> {
         match open.session.open(record) {
             Ok(plaintext) => {
                 open.heard(now.time);
-                self.router.confirm(id);
+                self.router.confirm(now.time, id);
                 if let Err(fault) = self.record(now, id, plaintext) {
                     self.on_fault(now, id, fault);
                 }

@@ -294,6 +294,10 @@ impl<S: Store> Node<S> {
                 true => limits::ROUTED_RESEND,
                 false => limits::HANDSHAKE_RESEND,
             },
+            patience: match is_routed(id) {
+                true => limits::ROUTED_HANDSHAKE_TIME,
+                false => limits::HANDSHAKE_TIME,
+            },
         };
         let handshake = match state.link.role {
             Role::Initiator => Handshake::initiate(now.time, config, &mut self.rng),
@@ -337,7 +341,7 @@ impl<S: Store> Node<S> {
         if is_routed(id) {
             self.reach.met(id);
             self.router.secured(id, session_key(&binding));
-            self.router.confirm(id);
+            self.router.confirm(now.time, id);
         } else {
             if !self.router.has_neighbours() {
                 self.arrived_somewhere(now.time);

@@ -20,6 +20,9 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "hostile")]
+pub use mesh_routing::Habit;
+pub use mesh_routing::Relaying;
 use mesh_routing::{RouteEvent, Router, TrailEvent};
 use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
 use mesh_wire::admission::{Admission, Source};
@@ -166,6 +169,17 @@ impl<S: Store> Node<S> {
         self.drain(now);
     }
 
+    /// What this node carries for others from now on; its own sessions work in any case.
+    pub fn set_relaying(&mut self, relaying: Relaying) {
+        self.router.set_relaying(relaying);
+    }
+
+    /// What this node carries for others.
+    #[must_use]
+    pub fn relaying(&self) -> Relaying {
+        self.router.relaying()
+    }
+
     /// Interfaces or addresses changed.
     pub fn surroundings_changed(&mut self, now: Now) {
         self.router.surroundings_changed(now.time);
@@ -202,6 +216,12 @@ impl<S: Store> Node<S> {
             self.attempts.pop_front();
         }
         self.attempts.push_back(Attempt { at: now.time, to: to.clone(), failure });
+    }
+
+    /// From now on this node treats others so.
+    #[cfg(feature = "hostile")]
+    pub fn corrupt(&mut self, habit: Habit) {
+        self.router.corrupt(habit);
     }
 
     /// The last dials, oldest first.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use mesh_node::Relaying;
 use mesh_sim::{Quality, World, seeds};
 use mesh_sync::BlobId;
 use mesh_wire::ChannelId;
@@ -132,6 +133,26 @@ fn a_session_over_relays_outlives_a_pause() {
             for end in [first, last] {
                 assert_eq!(relays(&world, end), [2], "seed {seed}, round {round}");
             }
+        }
+    }
+}
+
+// spec: ROUTE-19
+#[test]
+fn who_refuses_to_relay_carries_nothing_and_reads_all_the_same() {
+    for seed in seeds(2) {
+        let mut world = world(seed);
+        let nodes = line(&mut world, 4, Quality::STREAM);
+        world.with(nodes[2], |node, _| node.set_relaying(Relaying::Nothing));
+        world.run_for(Duration::from_secs(2));
+        let news = channel(&mut world, nodes[0]);
+        publish(&mut world, nodes[0], news, "hello");
+        for reader in [nodes[3], nodes[2]] {
+            follow(&mut world, reader, news);
+            world.run_for(Duration::from_secs(20));
+            // Once the one in between follows it, the channel goes from neighbour to neighbour.
+            let expected = (reader == nodes[2]).then_some(&b"hello"[..]);
+            assert_eq!(read(&mut world, nodes[3], &news, 1).as_deref(), expected, "seed {seed}");
         }
     }
 }

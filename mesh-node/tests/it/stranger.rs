@@ -39,6 +39,7 @@ impl Stranger {
             introduction: Introduction { extensions: Extensions::default() },
             cipher: seal::chacha20poly1305,
             resend: mesh_wire::limits::HANDSHAKE_RESEND,
+            patience: mesh_wire::limits::HANDSHAKE_TIME,
         };
         let link = LinkId(number);
         let about = Link { role: Role::Responder, carrier, largest_frame: 1200, secured: None };

@@ -10,7 +10,7 @@ use mesh_wire::{FindKey, HopTag, LinkId, Role, Time, limits};
 use super::flow::{Flow, Path};
 use super::search::{Search, Wanted};
 use super::seen::Entry;
-use super::{TrailEvent, Trails};
+use super::{Relaying, TrailEvent, Trails};
 
 /// What is hashed under the key of a FIND for its tag.
 const ASKED: u8 = 0;
@@ -46,13 +46,12 @@ impl Trails {
     /// Sends the FIND of a search to every neighbour.
     // spec: ROUTE-4, ROUTE-16
     pub(super) fn ask(&mut self, now: Time, search: &Search) {
-        self.blame.retain(|(_, _, since)| now < *since + BLAME_LIFE);
-        let blamed = self.blame.iter().map(|(tag, ..)| tag).filter(|_| !search.is_last());
+        let avoid = self.repute.avoided(now).filter(|_| !search.is_last()).collect::<Vec<_>>();
         let find = Find {
             id: search.id,
             hops_left: search.hops(&mut self.rng),
             cost: self.rng.below(64) as u32,
-            avoid: List::new(blamed),
+            avoid: List::new(&avoid),
             tag: tag(&search.key, &search.id),
             state: match (search.wanted, self.keys.get(&search.key)) {
                 (Wanted::Anybody, Some(size)) => state(&search.key, &search.id, *size),
@@ -60,7 +59,8 @@ impl Trails {
             },
             hops: List::default(),
         };
-        self.pass_on(now, &find, &[]);
+        let avoided = avoid.iter().filter_map(|tag| self.hop_called(now, *tag));
+        self.pass_on(now, &find, &avoided.collect::<Vec<_>>());
     }
 
     /// Gives a FIND to every neighbour but these.
@@ -79,6 +79,10 @@ impl Trails {
         let is_own = self.searches.iter().any(|search| search.id == find.id)
             || self.detours.contains_key(&find.id);
         if is_own || !hop.finds.take(now) {
+            return;
+        }
+        // Who is to be avoided may not care: then its neighbours do.
+        if find.avoid.iter().any(|tag| hop.is_called(now, tag)) {
             return;
         }
         find.cost = find.cost.saturating_add(hop.cost());
@@ -109,12 +113,20 @@ impl Trails {
         }
     }
 
+    // spec: ROUTE-19
     fn plan_to_pass_on(&mut self, now: Time, mut find: Find) {
+        if self.relaying == Relaying::Nothing {
+            return;
+        }
         let is_avoided = find.avoid.iter().any(|tag| self.is_mine(now, tag));
+        #[cfg(feature = "hostile")]
+        let is_avoided = is_avoided && !self.is_black_hole();
         let (true, false) = (find.hops_left > 1, is_avoided) else { return };
         find.hops_left = find.hops_left.min(limits::PATH_HOPS as u8 + 1) - 1;
         let longest = if find.hops.is_empty() { limits::FIND_JITTER } else { SHORT_JITTER };
         let wait = self.rng.below(longest.as_micros() as u64);
+        #[cfg(feature = "hostile")]
+        let wait = if self.is_black_hole() { 0 } else { wait };
         let at = now + Duration::from_micros(wait);
         if let Some(entry) = self.seen.get(now, &find.id) {
             entry.onward = Some((at, find));
@@ -160,12 +172,15 @@ impl Trails {
     }
 
     /// The hops from here to the furthest of those looked for, if this node or a neighbour is one.
-    // spec: ROUTE-13
+    // spec: ROUTE-13, ROUTE-19
     fn way_to(&self, now: Time, ingress: LinkId, find: &Find) -> Option<Vec<HopTag>> {
         let beyond: Vec<HopTag> = find.hops.iter().collect();
         beyond.iter().rev().find_map(|tag| {
             if self.is_mine(now, *tag) {
                 return Some([*tag].into());
+            }
+            if self.relaying == Relaying::Nothing {
+                return None;
             }
             let near = self.hop_called(now, *tag).filter(|link| *link != ingress);
             near.map(|_| [self.tag, *tag].into())
@@ -213,9 +228,8 @@ impl Trails {
         }
         let hops: Vec<HopTag> = [self.tag].into_iter().chain(way).collect();
         // Who is to be avoided may answer all the same, and claim a low cost.
-        let is_blamed = |tag: &&HopTag| self.blame.iter().any(|(blamed, ..)| blamed == *tag);
-        let blamed = hops.iter().filter(is_blamed).count() as u32;
-        let path = Path { hops, cost: found.cost.saturating_add(blamed * BLAME_COST) };
+        let mut path = Path::new(hops, found.cost);
+        path.cost = path.cost.saturating_add(self.repute.cost(path.relays()));
         let is_same = |flow: &&LinkId| {
             let path = self.flows.get(flow).and_then(Flow::path);
             path.is_some_and(|path| path.hops.last() == Some(&last))
@@ -238,7 +252,8 @@ impl Trails {
             None if is_enough || self.flows.len() >= limits::FLOWS => return,
             None => {
                 let name = self.rng.bytes();
-                self.open(now, (name, Role::Initiator), path, over)
+                let key = Some(search.key);
+                self.open(now, (name, key), path, over)
             }
         };
         if let Some(search) = self.searches.get_mut(at) {
@@ -246,17 +261,18 @@ impl Trails {
         }
     }
 
-    /// A new flow along `path`.
+    /// A new flow along `path`, for who holds the key, or begun by the other end.
     pub(super) fn open(
         &mut self,
         now: Time,
-        (name, role): ([u8; 8], Role),
+        (name, key): ([u8; 8], Option<FindKey>),
         path: Path,
         over: LinkId,
     ) -> LinkId {
+        let role = key.map_or(Role::Responder, |_| Role::Initiator);
         let link = LinkId(self.next_flow);
         self.next_flow += 1;
-        self.flows.insert(link, Flow::new(now, name, path));
+        self.flows.insert(link, Flow::new(now, name, path, key));
         self.events.push_back(TrailEvent::Up { link, role, over });
         link
     }
@@ -270,9 +286,5 @@ impl Trails {
     }
 }
 
-/// What a relay that is to be avoided adds to the cost of a path: more than any path has.
-const BLAME_COST: u32 = 1 << 24;
-/// How long a relay on a path without an answer is avoided.
-const BLAME_LIFE: Duration = Duration::from_secs(300);
 /// Longest random wait of a question for a detour: packets wait for its answer.
 const SHORT_JITTER: Duration = Duration::from_millis(10);

@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::routing::{Broken, Find, Packet, RouteMessage};
-use mesh_wire::{HopTag, LinkId, Role, Time, Wire, limits};
+use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 
 use super::detour::Detour;
 use super::flow::{Flow, Path};
 use super::hop::{Ingress, Waiting};
-use super::{TrailEvent, Trails};
+use super::{Relaying, TrailEvent, Trails};
 
 /// Hops that a packet may go beyond the length of its path.
 const SPARE_HOPS: u8 = 8;
@@ -19,7 +19,7 @@ const LARGEST: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
 
 impl Trails {
     /// Takes a packet from a neighbour.
-    // spec: ROUTE-9
+    // spec: ROUTE-9, ROUTE-19
     pub(super) fn packet(&mut self, now: Time, link: LinkId, packet: Packet) {
         let bytes = packet.size();
         if let Some(hop) = self.hops.get_mut(&link) {
@@ -35,9 +35,17 @@ impl Trails {
             self.deliver(now, link, &packet, path);
             return self.release(now, Some(Ingress { link, bytes }));
         }
+        #[cfg(feature = "hostile")]
+        if self.is_black_hole() {
+            return self.release(now, Some(Ingress { link, bytes }));
+        }
         let until = now + limits::PACKET_TIME;
         let ingress = Some(Ingress { link, bytes });
-        self.forward(now, Waiting { packet, next: 0, ingress, until, tries: 0 });
+        let waiting = Waiting { packet, next: 0, ingress, until, tries: 0 };
+        match self.relaying {
+            Relaying::All => self.forward(now, waiting),
+            Relaying::Nothing => self.give_up(now, waiting, &path),
+        }
     }
 
     /// The room of a packet at this node is free again.
@@ -54,13 +62,14 @@ impl Trails {
     // spec: ROUTE-14
     fn deliver(&mut self, now: Time, over: LinkId, packet: &Packet, mut path: Vec<HopTag>) {
         path.reverse();
-        let back = Path { cost: path.len() as u32, hops: path };
+        let cost = path.len() as u32;
+        let back = Path::new(path, cost);
         let is_full = self.flows.len() >= limits::FLOWS;
         let known = self.flows.iter().find(|(_, flow)| flow.name == packet.flow);
         let link = match known {
             Some((link, _)) => *link,
             None if is_full => return,
-            None => self.open(now, (packet.flow, Role::Responder), back.clone(), over),
+            None => self.open(now, (packet.flow, None), back.clone(), over),
         };
         if let Some(flow) = self.flows.get_mut(&link) {
             flow.came(now, back);
@@ -209,12 +218,42 @@ impl Trails {
     fn heard_of_gap(&mut self, now: Time, broken: &Broken, path: &[HopTag]) {
         let flow = self.flows.iter_mut().find(|(_, flow)| flow.name == broken.flow);
         let Some((link, flow)) = flow else { return };
-        flow.broken(path, usize::from(broken.gap));
+        let gap = usize::from(broken.gap);
+        if flow.reached(path, gap) {
+            let relays = path.get(1..gap).unwrap_or_default();
+            return self.repute.absolve(now, relays);
+        }
+        flow.broken(path, gap);
         let (link, key) = (*link, flow.key);
         if flow.path().is_some() {
             self.events.push_back(TrailEvent::Mended(link));
         }
         self.repair(now, link, key);
+    }
+
+    /// Asks how far the path in use of a flow works: each relay gets a packet that it can carry no
+    /// further, and says so. With no detour left to a packet, that costs nobody else anything.
+    // spec: ROUTE-16
+    pub(super) fn probe(&mut self, now: Time, link: LinkId) {
+        let Some(flow) = self.flows.get_mut(&link) else { return };
+        let (name, Some(path)) = (flow.name, flow.probe()) else { return };
+        let relays = path.relays().to_vec();
+        for count in 1..=relays.len() {
+            let begin = relays.iter().take(count).copied();
+            let nowhere = HopTag(self.rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
+            let hops: Vec<HopTag> = [self.tag].into_iter().chain(begin).chain([nowhere]).collect();
+            let packet = Packet {
+                number: 0,
+                flow: name,
+                hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS + 1),
+                patches: limits::PATCHES,
+                position: 0,
+                path: List::new(&hops),
+                frame: Opaque::default(),
+            };
+            let until = now + limits::PACKET_TIME;
+            self.forward(now, Waiting { packet, next: 0, ingress: None, until, tries: 0 });
+        }
     }
 
     /// The flows that may send over `link` now, as their best path begins there: those behind
@@ -248,7 +287,7 @@ impl Trails {
         }
         let name = state.name;
         let (at, _) = self.next_hop(now, &hops, 0)?;
-        self.flows.get_mut(&flow)?.sent(now);
+        self.flows.get_mut(&flow)?.sent(now, &frame);
         let packet = Packet {
             number: 0,
             flow: name,

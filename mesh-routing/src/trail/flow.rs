@@ -1,6 +1,7 @@
 //! A session over relays: the paths it may take, and whether they work.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use mesh_wire::{FindKey, HopTag, Time, limits};
@@ -10,6 +11,33 @@ use mesh_wire::{FindKey, HopTag, Time, limits};
 pub(crate) struct Path {
     pub(crate) hops: Vec<HopTag>,
     pub(crate) cost: u32,
+    /// How many of its relays said that packets reach them, if they were asked.
+    reached: Option<usize>,
+}
+
+impl Path {
+    pub(crate) fn new(hops: Vec<HopTag>, cost: u32) -> Self {
+        Self { hops, cost, reached: None }
+    }
+
+    /// The first relay that cannot be reached.
+    fn culprit(&self) -> Option<HopTag> {
+        self.relays().get(self.reached?).copied()
+    }
+
+    /// The relays one of which keeps packets back.
+    fn suspects(&self) -> Vec<HopTag> {
+        self.culprit().map_or(self.relays().to_vec(), |one| [one].into())
+    }
+
+    /// The hops between its ends.
+    pub(crate) fn relays(&self) -> &[HopTag] {
+        self.hops.get(1..self.hops.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.hops.get(1..) == other.hops.get(1..)
+    }
 }
 
 /// One end of a session over relays.
@@ -17,22 +45,36 @@ pub(crate) struct Path {
 pub(crate) struct Flow {
     /// Its name at both ends.
     pub(crate) name: [u8; 8],
-    /// What finds the other end again, once there is a session.
+    /// What finds the other end again; before there is a session, anybody it was begun for.
     pub(crate) key: Option<FindKey>,
-    /// The best first.
+    stage: Stage,
+    /// The one in use first.
     paths: Vec<Path>,
     /// Hops of the path that was used last.
     length: u8,
+    /// Paths that were turned from since the last answer.
+    silent: Vec<Path>,
     /// The way back of the last packet, until the frame in it proves to be genuine.
     candidate: Option<Path>,
     /// What waits for a path.
     held: Option<Bytes>,
-    /// When the first packet left that asks for an answer and has none.
+    /// The first frame since the last answer that asks for one.
+    question: Option<Bytes>,
+    /// When it left over the path in use.
     unanswered: Option<Time>,
     /// Times in a row that no answer came.
     doubts: u8,
     /// When it last carried something.
     used: Time,
+}
+
+/// How far a flow has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing came from the other end.
+    Asked,
+    /// Something did, or it began.
+    Answered,
 }
 
 /// What is to be done about a flow.
@@ -42,21 +84,32 @@ pub(crate) enum Need {
     End,
     /// Another path.
     Path,
+    /// To know how far its path works.
+    Probe,
 }
 
 impl Flow {
-    pub(crate) fn new(now: Time, name: [u8; 8], path: Path) -> Self {
+    /// A flow along `path`, begun here for who holds `key`, or by the other end.
+    pub(crate) fn new(now: Time, name: [u8; 8], path: Path, key: Option<FindKey>) -> Self {
         Self {
             name,
-            key: None,
+            key,
             length: hops(&path),
+            stage: key.map_or(Stage::Answered, |_| Stage::Asked),
             paths: [path].into(),
+            silent: Vec::new(),
             candidate: None,
             held: None,
+            question: None,
             unanswered: None,
             doubts: 0,
             used: now,
         }
+    }
+
+    /// There is a session; its two ends alone know `key`.
+    pub(crate) fn secured(&mut self, key: FindKey) {
+        (self.key, self.stage) = (Some(key), Stage::Answered);
     }
 
     /// The path in use.
@@ -64,16 +117,29 @@ impl Flow {
         self.paths.first()
     }
 
-    /// All paths, the best first.
+    /// All paths, the one in use first.
     pub(crate) fn paths(&self) -> &[Path] {
         &self.paths
     }
 
-    /// A path that was found.
+    /// A path that was found. While an answer is waited for, the path in use stays in use.
     pub(crate) fn add(&mut self, path: Path) {
-        self.paths.retain(|known| known.hops.get(1..) != path.hops.get(1..));
+        if self.silent.iter().any(|known| known.is_same(&path)) {
+            return;
+        }
+        let in_use = self.unanswered.is_some().then(|| self.paths.first().cloned()).flatten();
+        self.paths.retain(|known| !known.is_same(&path));
         let at = self.paths.partition_point(|known| known.cost <= path.cost);
         self.paths.insert(at, path);
+        if let Some(in_use) = in_use {
+            self.use_first(in_use);
+        }
+        self.paths.truncate(limits::PATHS);
+    }
+
+    fn use_first(&mut self, path: Path) {
+        self.paths.retain(|known| !known.is_same(&path));
+        self.paths.insert(0, path);
         self.paths.truncate(limits::PATHS);
     }
 
@@ -86,23 +152,30 @@ impl Flow {
     /// What came last was genuine: its way works, and comes first.
     // spec: ROUTE-15
     pub(crate) fn confirm(&mut self) {
-        self.unanswered = None;
+        self.stage = Stage::Answered;
         self.doubts = 0;
-        if let Some(path) = self.candidate.take()
-            && self.paths.first().is_none_or(|first| first.hops.get(1..) != path.hops.get(1..))
-        {
-            self.paths.retain(|known| known.hops.get(1..) != path.hops.get(1..));
-            self.paths.insert(0, path);
-            self.paths.truncate(limits::PATHS);
+        self.unanswered = None;
+        if let Some(question) = self.question.take() {
+            self.held.take_if(|held| *held == question);
+        }
+        self.silent.clear();
+        self.paths.iter_mut().for_each(|path| path.reached = None);
+        if let Some(path) = self.candidate.take() {
+            self.use_first(path);
         }
     }
 
-    /// A packet leaves.
-    pub(crate) fn sent(&mut self, now: Time) {
+    /// `frame` leaves over the path in use.
+    pub(crate) fn sent(&mut self, now: Time, frame: &Bytes) {
         self.used = now;
+        match &self.question {
+            Some(question) if question == frame => self.expect(now),
+            None if self.unanswered.is_some() => self.question = Some(frame.clone()),
+            Some(_) | None => {}
+        }
     }
 
-    /// What left last asks for an answer.
+    /// What leaves next asks for an answer.
     // spec: ROUTE-16
     pub(crate) fn expect(&mut self, now: Time) {
         self.unanswered.get_or_insert(now);
@@ -122,6 +195,66 @@ impl Flow {
         self.held.take()
     }
 
+    /// The question leaves once more.
+    fn ask_again(&mut self) {
+        if self.held.is_none() {
+            self.held.clone_from(&self.question);
+        }
+    }
+
+    /// How far the path in use works is asked now.
+    pub(crate) fn probe(&mut self) -> Option<&Path> {
+        let path = self.paths.first_mut()?;
+        path.reached = Some(0);
+        Some(path)
+    }
+
+    /// A packet got to hop number `hop` of `path` and no further. Says whether that was asked for:
+    /// then the path in use works up to there.
+    pub(crate) fn reached(&mut self, path: &[HopTag], hop: usize) -> bool {
+        let Some(known) = self.paths.first_mut() else { return false };
+        let was_asked = hop > 0
+            && known.hops.get(1..=hop) == path.get(1..=hop)
+            && known.hops.get(hop + 1) != path.get(hop + 1);
+        if was_asked {
+            known.reached = known.reached.map(|furthest| furthest.max(hop));
+        }
+        was_asked
+    }
+
+    /// Leaves the path in use for the one that shares least with it; none with the relay that is
+    /// known not to work. Returns the relays one of which is to blame.
+    // spec: ROUTE-16
+    pub(crate) fn turn(&mut self, now: Time) -> Vec<HopTag> {
+        let Some(left) = self.drop_path() else { return Vec::new() };
+        if let Some(culprit) = left.culprit() {
+            self.paths.retain(|path| !path.hops.contains(&culprit));
+        }
+        let suspects = left.suspects();
+        self.silent.push(left);
+        let shared = |path: &Path| {
+            let failed = self.silent.iter().flat_map(Path::relays);
+            failed.filter(|tag| path.relays().contains(tag)).count()
+        };
+        if let Some(next) = self.paths.iter().min_by_key(|path| shared(path)).cloned() {
+            self.use_first(next);
+            self.unanswered = Some(now);
+        }
+        self.ask_again();
+        suspects
+    }
+
+    /// No path brought an answer: others are needed.
+    pub(crate) fn leave(&mut self) {
+        self.doubts += 1;
+        self.silent.clear();
+    }
+
+    /// Whether enough was tried.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.doubts >= DOUBTS
+    }
+
     /// The path in use is no good; returns it.
     pub(crate) fn drop_path(&mut self) -> Option<Path> {
         self.unanswered = None;
@@ -134,27 +267,54 @@ impl Flow {
         self.paths.first().map_or(self.length, hops)
     }
 
-    /// The paths with this gap behind their hop number `gap` are no good.
+    /// The paths with this gap behind their hop number `gap` are no good, and what left over the
+    /// one in use is lost.
+    // spec: ROUTE-17
     pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) {
         let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return };
         self.length = self.length();
-        self.paths.retain(|known| !known.hops.windows(2).any(|pair| pair == bad));
+        let is_bad = |known: &Path| known.hops.windows(2).any(|pair| pair == bad);
+        if self.paths.first().is_some_and(is_bad) {
+            self.unanswered = None;
+            self.ask_again();
+        }
+        self.paths.retain(|known| !is_bad(known));
     }
 
     /// What is due at `now`, if anything.
     // spec: ROUTE-16
-    pub(crate) fn due(&mut self, now: Time) -> Option<Need> {
-        let is_doubted = self.unanswered.is_some_and(|since| since + limits::DOUBT_TIME <= now);
-        self.doubts += u8::from(is_doubted);
-        if self.idle_at() <= now || self.doubts >= DOUBTS {
-            return Some(Need::End);
-        }
-        is_doubted.then_some(Need::Path)
+    pub(crate) fn due(&self, now: Time) -> Option<Need> {
+        let needs = [
+            (Some(self.idle_at()), Need::End),
+            (self.turn_at(), Need::Path),
+            (self.probe_at(), Need::Probe),
+        ];
+        let due = needs.into_iter().find(|(at, _)| at.is_some_and(|at| at <= now));
+        due.map(|(_, need)| need)
     }
 
     pub(crate) fn wake_at(&self) -> Time {
-        let doubt = self.unanswered.map(|since| since + limits::DOUBT_TIME);
-        doubt.map_or(self.idle_at(), |doubt| doubt.min(self.idle_at()))
+        let wake = [self.turn_at(), self.probe_at(), Some(self.idle_at())];
+        wake.into_iter().flatten().min().unwrap_or(self.used)
+    }
+
+    /// When to ask how far the path in use works.
+    fn probe_at(&self) -> Option<Time> {
+        let is_unknown = self.paths.first().is_some_and(|path| path.reached.is_none());
+        self.unanswered.filter(|_| is_unknown).map(|since| since + self.patience() / 2)
+    }
+
+    /// When the path in use is left.
+    fn turn_at(&self) -> Option<Time> {
+        self.unanswered.map(|since| since + self.patience())
+    }
+
+    /// How long an answer is waited for: less when none ever came.
+    fn patience(&self) -> Duration {
+        match self.stage {
+            Stage::Asked => limits::TURN_TIME,
+            Stage::Answered => limits::DOUBT_TIME,
+        }
     }
 
     fn idle_at(&self) -> Time {
@@ -162,8 +322,10 @@ impl Flow {
     }
 
     pub(crate) fn weight(&self) -> usize {
-        let paths = self.paths.iter().map(|path| path.hops.len() * 2).sum::<usize>();
-        size_of::<Self>() + paths + self.held.as_ref().map_or(0, Bytes::len)
+        let paths = self.paths.iter().chain(&self.silent);
+        let tags = paths.map(|path| path.hops.len() * 2).sum::<usize>();
+        let frames = [&self.held, &self.question].into_iter().flatten().map(Bytes::len);
+        size_of::<Self>() + tags + frames.sum::<usize>()
     }
 }
 
@@ -171,5 +333,5 @@ fn hops(path: &Path) -> u8 {
     path.hops.len().saturating_sub(1) as u8
 }
 
-/// Paths that are tried in a row before a session is given up.
+/// Times in a row that paths are looked for before a session is given up.
 const DOUBTS: u8 = 4;

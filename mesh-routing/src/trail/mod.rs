@@ -7,6 +7,7 @@
 //! | one neighbour | [`hop`] |
 //! | one session over relays | [`flow`] |
 //! | what this node looks for | [`search`] |
+//! | which relays it avoids | [`repute`] |
 //! | a way around a gap | [`detour`] |
 //! | whose packets leave first | [`turns`] |
 //!
@@ -18,6 +19,9 @@ mod carry;
 pub(crate) mod detour;
 pub(crate) mod flow;
 pub(crate) mod hop;
+#[cfg(feature = "hostile")]
+pub(crate) mod hostile;
+pub(crate) mod repute;
 pub(crate) mod search;
 pub(crate) mod seen;
 pub(crate) mod turns;
@@ -32,6 +36,9 @@ use mesh_wire::{FindKey, HopTag, LinkId, Rng, Role, Time, Wake, limits};
 use detour::{Detour, Way};
 use flow::{Flow, Need};
 use hop::Hop;
+#[cfg(feature = "hostile")]
+pub use hostile::Habit;
+use repute::Repute;
 pub use search::Scope;
 use search::{Search, Wanted};
 use seen::Seen;
@@ -70,6 +77,17 @@ pub enum TrailEvent {
     Searched(FindKey, Option<LinkId>),
 }
 
+/// What a node carries for others. Whatever it is, its own sessions over relays work.
+// spec: ROUTE-19
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Relaying {
+    /// Whatever comes: questions, their answers, packets.
+    #[default]
+    All,
+    /// Nothing: it has no power or airtime to spare, and others lead their paths around it.
+    Nothing,
+}
+
 /// The part of a router that reaches further than its neighbours.
 // spec: ROUTE-1
 #[derive(Debug)]
@@ -86,9 +104,13 @@ pub(crate) struct Trails {
     next_flow: u64,
     detours: BTreeMap<[u8; 8], Detour>,
     ways: Vec<Way>,
-    /// Hops of paths that brought no answer: tag, score, since.
-    blame: Vec<(HopTag, u32, Time)>,
+    repute: Repute,
+    pub(crate) relaying: Relaying,
     events: VecDeque<TrailEvent>,
+    #[cfg(feature = "hostile")]
+    pub(crate) habit: hostile::Habit,
+    #[cfg(feature = "hostile")]
+    nuisance_at: Time,
 }
 
 impl Trails {
@@ -106,8 +128,13 @@ impl Trails {
             next_flow: FIRST_ROUTED,
             detours: BTreeMap::new(),
             ways: Vec::new(),
-            blame: Vec::new(),
+            repute: Repute::default(),
+            relaying: Relaying::All,
             events: VecDeque::new(),
+            #[cfg(feature = "hostile")]
+            habit: hostile::Habit::Good,
+            #[cfg(feature = "hostile")]
+            nuisance_at: Time(0),
         }
     }
 
@@ -212,17 +239,17 @@ impl Trails {
     /// A flow has a session: `key` finds its other end again.
     pub(crate) fn secured(&mut self, link: LinkId, key: FindKey) {
         if let Some(flow) = self.flows.get_mut(&link) {
-            flow.key = Some(key);
+            flow.secured(key);
         }
     }
 
     /// What came last over a routed link was genuine.
-    pub(crate) fn confirm(&mut self, link: LinkId) {
-        if let Some(flow) = self.flows.get_mut(&link) {
-            flow.confirm();
-            if let Some(path) = flow.path() {
-                self.blame.retain(|(tag, ..)| !path.hops.contains(tag));
-            }
+    // spec: ROUTE-16
+    pub(crate) fn confirm(&mut self, now: Time, link: LinkId) {
+        let Some(flow) = self.flows.get_mut(&link) else { return };
+        flow.confirm();
+        if let Some(path) = flow.path() {
+            self.repute.absolve(now, path.relays());
         }
     }
 
@@ -254,6 +281,8 @@ impl Trails {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: Time) {
+        #[cfg(feature = "hostile")]
+        self.be_a_nuisance(now);
         self.ways.retain(|way| now < way.until);
         for (find, heard) in self.seen.due(now) {
             self.pass_on(now, &find, &heard);
@@ -281,31 +310,37 @@ impl Trails {
     fn tick_flows(&mut self, now: Time) {
         let needs: Vec<_> = self
             .flows
-            .iter_mut()
+            .iter()
             .filter_map(|(link, flow)| flow.due(now).map(|need| (*link, need)))
             .collect();
         for (link, need) in needs {
             match need {
-                Need::End => {
-                    self.flows.remove(&link);
-                    self.events.push_back(TrailEvent::Down(link));
-                }
+                Need::End => self.drop_flow(link),
                 Need::Path => self.doubt(now, link),
+                Need::Probe => self.probe(now, link),
             }
         }
     }
 
-    /// Nothing answers: the path in use is left, its relays are avoided, another is looked for.
+    fn drop_flow(&mut self, link: LinkId) {
+        self.flows.remove(&link);
+        self.events.push_back(TrailEvent::Down(link));
+    }
+
+    /// Nothing answers over the path in use: the next is tried, or another looked for.
     fn doubt(&mut self, now: Time, link: LinkId) {
         let Some(flow) = self.flows.get_mut(&link) else { return };
-        let key = flow.key;
-        if let Some(path) = flow.drop_path() {
-            let relays = path.hops.len().saturating_sub(2);
-            for tag in path.hops.into_iter().skip(1).take(relays) {
-                self.blame(now, tag);
-            }
+        let suspects = flow.turn(now);
+        self.repute.blame(now, &suspects);
+        if flow.path().is_some() {
+            return;
         }
-        self.repair(now, link, key);
+        flow.leave();
+        let key = flow.key;
+        match flow.is_hopeless() {
+            true => self.drop_flow(link),
+            false => self.repair(now, link, key),
+        }
     }
 
     /// Looks for another path of a flow that has none.
@@ -314,21 +349,9 @@ impl Trails {
         match key {
             _ if has_path => {}
             Some(key) if self.seek(now, (key, Scope::Full), Wanted::Path(link)) => {}
-            // There is no session yet, or nobody to ask: whoever wants one begins anew.
-            Some(_) | None => {
-                self.flows.remove(&link);
-                self.events.push_back(TrailEvent::Down(link));
-            }
+            // The other end began and there is no session, or there is nobody to ask.
+            Some(_) | None => self.drop_flow(link),
         }
-    }
-
-    fn blame(&mut self, now: Time, tag: HopTag) {
-        match self.blame.iter_mut().find(|(known, ..)| *known == tag) {
-            Some((_, score, since)) => (*score, *since) = (score.saturating_add(1), now),
-            None => self.blame.push((tag, 1, now)),
-        }
-        self.blame.sort_by_key(|(_, score, since)| (core::cmp::Reverse(*score), *since));
-        self.blame.truncate(limits::AVOIDED);
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<TrailEvent> {
@@ -343,6 +366,8 @@ impl Trails {
             wake(self.detours.values().map(|detour| detour.until).min(), "lead around a gap"),
             wake(self.searches.iter().map(|search| search.until).min(), "search further"),
             wake(self.flows.values().map(Flow::wake_at).min(), "doubt a path"),
+            #[cfg(feature = "hostile")]
+            wake(self.next_nuisance(), "be a nuisance"),
         ]
         .into_iter()
         .fold(None, Wake::earlier)

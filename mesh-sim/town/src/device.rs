@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use mesh_node::node::{Node, NodeConfig, NodeEvent};
+use mesh_node::node::{Habit, Node, NodeConfig, NodeEvent};
 use mesh_sim::{Securing, World};
 use mesh_sync::{Content, MemoryStore, NewItem};
 use mesh_wire::message::sync::ItemKind;
@@ -163,8 +163,12 @@ impl Subject for Device {
         Ledger(kinds.collect())
     }
 
-    fn corrupt(&mut self, _: &mut Self::Machine, _: Corruption) -> bool {
-        false
+    fn corrupt(&mut self, machine: &mut Self::Machine, how: Corruption) -> bool {
+        machine.corrupt(match how {
+            Corruption::BlackHole => Habit::BlackHole,
+            Corruption::Flooder => Habit::Flooder,
+        });
+        true
     }
 }
 

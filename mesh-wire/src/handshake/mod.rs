@@ -50,6 +50,9 @@ pub struct Config {
     /// Over datagrams, how long an answer is waited for before a message is sent again:
     /// [`limits::HANDSHAKE_RESEND`], or [`limits::ROUTED_RESEND`] over relays.
     pub resend: Duration,
+    /// How long the end that dials goes on: [`limits::HANDSHAKE_TIME`], or
+    /// [`limits::ROUTED_HANDSHAKE_TIME`] over relays.
+    pub patience: Duration,
 }
 
 /// What a finished handshake leaves.
@@ -132,6 +135,7 @@ impl Handshake {
         let mut handshake = Self::respond(now, config, rng);
         // Nothing in the setup is a peer's: this does not fail.
         handshake.state = handshake.ask(now).unwrap_or(State::Failed);
+        handshake.deadline = now + handshake.config.patience;
         handshake
     }
 

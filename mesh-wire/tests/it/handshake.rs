@@ -21,6 +21,7 @@ fn config(carrier: Carrier, who: u8) -> Config {
         introduction: Introduction { extensions: extensions(2, &[who; 8]) },
         cipher: seal::chacha20poly1305,
         resend: limits::HANDSHAKE_RESEND,
+        patience: limits::HANDSHAKE_TIME,
     }
 }
 

@@ -371,6 +371,7 @@ fn handshake(carrier: Carrier) -> Value {
         introduction: Introduction { extensions: extensions(&[2, 1, who]) },
         cipher: seal::chacha20poly1305,
         resend: mesh_wire::limits::HANDSHAKE_RESEND,
+        patience: mesh_wire::limits::HANDSHAKE_TIME,
     };
     let mut a = Handshake::initiate(now, config(1), &mut rng(3));
     let mut b = Handshake::respond(now, config(2), &mut rng(4));

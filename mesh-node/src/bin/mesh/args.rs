@@ -141,6 +141,10 @@ pub(crate) struct Up {
     /// Neither announce the node nor listen to others who do: only --peer finds anybody
     #[arg(long, conflicts_with = "interfaces")]
     pub(crate) no_beacons: bool,
+    /// Carry nothing for others, to save power: those between whom only this node stands do not
+    /// reach each other
+    #[arg(long)]
+    pub(crate) no_relay: bool,
     /// Stop when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     pub(crate) with_parent: bool,

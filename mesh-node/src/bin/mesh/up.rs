@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_io::Timer;
 use futures_lite::future::or;
 use mesh_node::api::{ChannelStatus, Identity, Status};
-use mesh_node::{Beacons, Config, Error, Mesh};
+use mesh_node::{Beacons, Config, Error, Mesh, Relaying};
 use sd_notify::NotifyState;
 
 use crate::Context;
@@ -37,6 +37,7 @@ pub(crate) fn up(context: &Context, options: Up) -> Result<(), Error> {
     let config = Config {
         listen: options.listen.unwrap_or(defaults.listen),
         beacons: if options.no_beacons { Beacons::Off } else { Beacons::On },
+        relaying: if options.no_relay { Relaying::Nothing } else { Relaying::All },
         interfaces: options.interfaces,
         peers: options.peers,
         ..defaults

@@ -115,6 +115,14 @@ impl Alone {
         packet
     }
 
+    /// The neighbour at link `number` acknowledges the packets that it gets now.
+    pub(crate) fn acknowledged(&mut self, number: u64) -> Vec<Packet> {
+        let packets = self.packets(number);
+        let numbers: Vec<u32> = packets.iter().map(|packet| packet.number).collect();
+        self.hear(number, Arrived { numbers: List::new(&numbers), released: 0 });
+        packets
+    }
+
     /// What it tells its owner about sessions over relays.
     pub(crate) fn events(&mut self) -> Vec<TrailEvent> {
         let events = std::iter::from_fn(|| self.router.poll_event());

@@ -180,7 +180,7 @@ fn r_06_what_a_relay_changes_is_dropped_at_the_end() {
                 match node.rng.below(9) {
                     0 => bytes.truncate(node.rng.below(bytes.len() as u64) as usize),
                     1 => bytes.push(0),
-                    2 => bytes[0] ^= 1 << node.rng.below(8),
+                    2 if !bytes.is_empty() => bytes[0] ^= 1 << node.rng.below(8),
                     _ => {}
                 }
                 let frame = Opaque::new(bytes.into()).unwrap();

@@ -7,6 +7,7 @@
 //! | how somebody is asked for and answers | `asking` |
 //! | how packets are carried, hop by hop | `carrying` |
 //! | how sessions keep their paths | `sessions` |
+//! | which relay keeps packets back, or refuses | `doubts` |
 //! | what holds whatever happens | `bounds` |
 //! | what holds whatever neighbours do | `hostile` |
 
@@ -14,6 +15,7 @@ mod alone;
 mod asking;
 mod bounds;
 mod carrying;
+mod doubts;
 mod hostile;
 mod sessions;
 mod traveller;

@@ -136,7 +136,7 @@ impl Traveller {
             self.forged += 1;
             return;
         };
-        self.router.confirm(link);
+        self.router.confirm(self.now.time, link);
         match kind {
             HELLO => {
                 let key = FindKey(self.rng.bytes());

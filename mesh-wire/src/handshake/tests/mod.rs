@@ -27,5 +27,6 @@ fn config(carrier: Carrier, who: u8) -> Config {
         introduction: Introduction { extensions: says(who) },
         cipher: seal::chacha20poly1305,
         resend: crate::limits::HANDSHAKE_RESEND,
+        patience: crate::limits::HANDSHAKE_TIME,
     }
 }
