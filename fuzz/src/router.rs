@@ -9,7 +9,7 @@ use mesh_sim::seed;
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, RouteMessage};
-use mesh_wire::{Address, FindKey, HopTag, Input, LinkId, Machine, Now, Wake, limits};
+use mesh_wire::{Address, FindKey, HopTag, Input, LinkId, Machine, Now, Time, Wake, limits};
 
 use crate::bench::{Bench, Kind, secured};
 use crate::source::Source;
@@ -39,6 +39,7 @@ struct Owner {
     /// What it heard last, and over which link.
     heard: Option<(LinkId, Found)>,
     last: LinkId,
+    time: Time,
 }
 
 /// What the two may find each other by.
@@ -47,7 +48,7 @@ const KEYS: [FindKey; 2] = [FindKey([1; 32]), FindKey([2; 32])];
 impl Owner {
     fn new(router: Router) -> Self {
         let (routed, last) = (Vec::new(), LinkId(1));
-        Self { router, tag: HopTag([0; 2]), routed, heard: None, last }
+        Self { router, tag: HopTag([0; 2]), routed, heard: None, last, time: Time(0) }
     }
 
     fn hear(&mut self, now: Now, message: impl Into<RouteMessage>) {
@@ -69,7 +70,7 @@ impl Owner {
         let link = source.pick(&self.routed);
         match source.byte() % 4 {
             0 => self.router.secured(link, source.pick(&KEYS)),
-            1 => self.router.confirm(link),
+            1 => self.router.confirm(now.time, link),
             2 => {
                 self.router.close(link);
                 self.routed.retain(|open| *open != link);
@@ -142,6 +143,7 @@ impl Machine for Owner {
     type Event = RouteEvent;
 
     fn handle(&mut self, now: Now, input: Input<RouteMessage>) {
+        self.time = now.time;
         if let Input::Receive(link, message) = &input {
             self.last = *link;
             if let RouteMessage::Found(found) = message {
@@ -168,9 +170,7 @@ impl Machine for Owner {
         match &event {
             RouteEvent::Trail(TrailEvent::Up { link, .. }) => self.routed.push(*link),
             RouteEvent::Trail(TrailEvent::Down(link)) => self.routed.retain(|open| open != link),
-            RouteEvent::Trail(TrailEvent::Frame(link, _)) => {
-                self.router.confirm(self.now.time, *link)
-            }
+            RouteEvent::Trail(TrailEvent::Frame(link, _)) => self.router.confirm(self.time, *link),
             RouteEvent::Trail(
                 TrailEvent::Mended(_) | TrailEvent::Asked(_) | TrailEvent::Searched(..),
             )
