@@ -152,7 +152,7 @@ fn who_refuses_to_relay_carries_nothing_and_reads_all_the_same() {
             world.run_for(Duration::from_secs(20));
             // Once the one in between follows it, the channel goes from neighbour to neighbour.
             let expected = (reader == nodes[2]).then_some(&b"hello"[..]);
-            assert_eq!(read(&mut world, nodes[3], &news, 1).as_deref(), expected, "seed {seed}");
+            assert_eq!(read(&world, nodes[3], &news, 1).as_deref(), expected, "seed {seed}");
         }
     }
 }
