@@ -4,12 +4,12 @@
 //! |---|---|
 //! | how a question spreads and is answered | `ask` |
 //! | how a packet travels, and what happens at a gap | `carry` |
-//! | one neighbour | [`hop`] |
-//! | one session over relays | [`flow`] |
-//! | what this node looks for | [`search`] |
-//! | which relays it avoids | [`repute`] |
-//! | a way around a gap | [`detour`] |
-//! | whose packets leave first | [`turns`] |
+//! | one neighbour | `hop` |
+//! | one session over relays | `flow` |
+//! | what this node looks for | `search` |
+//! | which relays it avoids | `repute` |
+//! | a way around a gap | `detour` |
+//! | whose packets leave first | `turns` |
 //!
 //! A relay knows the neighbours before and behind it on a path and nothing about its ends; it
 //! holds no state per destination or flow.
