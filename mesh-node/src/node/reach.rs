@@ -230,8 +230,10 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A search is over.
+    /// A search is over. Whom it found and who is gone already counts as not found.
+    // spec: ROUTE-18
     pub(super) fn searched(&mut self, now: Time, key: FindKey, found: Option<LinkId>) {
+        let found = found.filter(|link| self.links.contains_key(link));
         let rng = &mut self.rng;
         let Some(seek) = self.reach.seek_of(&key) else { return };
         match (found, seek.under_way) {
