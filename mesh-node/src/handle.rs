@@ -28,6 +28,7 @@ use crate::node::{Node, NodeConfig};
 use crate::store::DiskStore;
 use crate::{ChannelLink, api, cipher, entropy};
 
+mod doctor;
 mod feed;
 mod files;
 mod report;
@@ -216,7 +217,30 @@ impl Mesh {
 
     /// What was tried, with its result and what to do.
     pub async fn doctor(&self) -> Result<Vec<api::Finding>, Error> {
-        self.ask(|node, media, now| report::doctor(node, media, now)).await
+        self.ask(|node, media, now| doctor::all(node, media, now)).await
+    }
+
+    /// What was tried, with its result and what to do, for one channel (a local name, an id or a
+    /// link), or for somebody near (the first digits of the pseudonym).
+    pub async fn examine(&self, who: &str) -> Result<Vec<api::Finding>, Error> {
+        let no_channel = match self.resolve(who).await {
+            Ok(id) => {
+                return self
+                    .ask(move |node, media, now| doctor::channel(&id, node, media, now))
+                    .await?;
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => error,
+            Err(error) => return Err(error),
+        };
+        let digits = who.trim().to_ascii_lowercase();
+        let near = self.ask(move |node, media, now| doctor::somebody(&digits, node, media, now));
+        near.await??.ok_or_else(|| match who.parse::<ChannelLink>() {
+            Ok(_) => no_channel,
+            Err(_) => {
+                let hint = "; somebody near goes by the first digits in `mesh status`";
+                Error::new(ErrorKind::NotFound, no_channel.message + hint)
+            }
+        })
     }
 
     /// Gives the content layer a command.

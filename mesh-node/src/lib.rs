@@ -19,7 +19,7 @@
 //! | how frames move | [`driver`] |
 //! | where state lies | [`home`], [`store`] |
 //! | how files come in and go out | [`import`], [`export`] |
-//! | what other programs are told | [`api`], [`control`] |
+//! | what other programs are told, and people | [`api`], [`control`], [`words`] |
 //! | the rest of the edge | [`config`], [`clock`], [`entropy`], [`cipher`], [`identity`] |
 //! | what can go wrong | [`error`] |
 #![cfg_attr(not(any(feature = "driver", test)), no_std)]
@@ -56,6 +56,8 @@ pub mod identity;
 pub mod import;
 #[cfg(feature = "driver")]
 pub mod store;
+#[cfg(feature = "driver")]
+pub mod words;
 
 #[cfg(feature = "driver")]
 pub use config::{Beacons, Config};

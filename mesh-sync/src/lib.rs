@@ -47,6 +47,6 @@ pub use blob::{BlobId, Outboard, OutboardBuilder};
 pub use channel::ChannelName;
 pub use command::{Content, NewItem, Refused};
 pub use event::Event;
-pub use status::{BlobStatus, ChannelStatus, ItemState, ItemStatus, Role};
+pub use status::{BlobStatus, ChannelStatus, ItemState, ItemStatus, Role, Sharer};
 pub use store::{MemoryStore, Store, StoreError, Table};
 pub use sync::Sync;

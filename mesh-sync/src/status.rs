@@ -85,6 +85,17 @@ pub struct BlobStatus {
     pub providers: usize,
 }
 
+/// The other end of a link that shares a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sharer {
+    /// The link.
+    pub link: LinkId,
+    /// Items that it says it has, and how many of their blobs; `None` until it has said so.
+    pub has: Option<(u64, u64)>,
+    /// Requests for items, one after the other, that it did not answer.
+    pub unanswered: u32,
+}
+
 impl BlobStatus {
     /// Whether all of it is here.
     #[must_use]
@@ -116,6 +127,18 @@ impl<S: Store> Sync<S> {
     #[must_use]
     pub fn sharers(&self, channel: &ChannelId) -> usize {
         self.peers.values().filter(|peer| peer.matched.contains_key(channel)).count()
+    }
+
+    /// The neighbours that share the channel, and what they have of it.
+    pub fn company(&self, channel: &ChannelId) -> impl Iterator<Item = Sharer> {
+        self.peers.iter().filter_map(|(link, peer)| {
+            let matched = peer.matched.get(channel)?;
+            Some(Sharer {
+                link: *link,
+                has: matched.theirs.map(|theirs| (theirs.size, theirs.blobs)),
+                unanswered: matched.unanswered,
+            })
+        })
     }
 
     /// The channels of which one end of this link lacks something that the other has.

@@ -43,8 +43,13 @@ pub enum Request {
     Status,
     /// [`Answer::Status`] now and after every change, a few times a second at most.
     Watch,
-    /// [`Answer::Finding`]s.
+    /// [`Answer::Finding`]s about the node.
     Doctor,
+    /// [`Answer::Finding`]s about a channel or somebody near.
+    Examine {
+        /// A channel's local name, id or link, or the first digits of a neighbour's pseudonym.
+        who: String,
+    },
     /// Makes a channel that this node signs: [`Answer::Channel`].
     NewChannel {
         /// Its name.

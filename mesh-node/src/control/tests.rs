@@ -11,6 +11,8 @@ fn check(json: &str, expected: &Request) {
 #[test]
 fn requests_have_a_stable_form() {
     check("\"status\"", &Request::Status);
+    check("\"doctor\"", &Request::Doctor);
+    check(r#"{"examine":{"who":"news"}}"#, &Request::Examine { who: "news".into() });
     check(r#"{"new-channel":{"name":"a"}}"#, &Request::NewChannel { name: "a".into() });
     check(
         r#"{"feed":{"channel":"news","follow":true}}"#,

@@ -109,7 +109,7 @@ pub(super) fn sources(
 }
 
 /// Where somebody is who is no neighbour.
-fn through(relays: usize) -> String {
+pub(super) fn through(relays: usize) -> String {
     match relays {
         1 => "through 1 other".into(),
         more => format!("through {more} others"),
@@ -148,7 +148,7 @@ fn role(relaying: Relaying) -> api::RoleStatus {
     api::RoleStatus { relay, supernode: false, why: why.into() }
 }
 
-fn transport(medium: &dyn mesh_transport::Transport) -> api::TransportStatus {
+pub(super) fn transport(medium: &dyn mesh_transport::Transport) -> api::TransportStatus {
     let (state, detail, remedy) = match medium.state() {
         State::Up { detail } => ("up", detail, String::new()),
         State::Down { detail, remedy } => ("down", detail, remedy),
@@ -181,57 +181,4 @@ fn links(node: &DiskNode, media: &Media<'_>) -> Vec<api::LinkStatus> {
         }
     });
     links.collect()
-}
-
-/// Every means of finding somebody, and every dial of late.
-pub(super) fn doctor(node: &DiskNode, media: &Media<'_>, now: Now) -> Vec<api::Finding> {
-    let mut findings: Vec<_> = media.transports.iter().map(|medium| health(&**medium)).collect();
-    let count = node.links().filter(|link| link.relays == 0).count();
-    let far = node.links().count() - count;
-    findings.push(api::Finding {
-        what: "neighbours".into(),
-        ok: count > 0,
-        found: match count {
-            0 => "nobody is near, or nobody could be reached".into(),
-            1 => "1 neighbour".into(),
-            more => format!("{more} neighbours"),
-        },
-        remedy: match count {
-            0 => "start `mesh up` on another device in the same network; where the network keeps \
-                  devices apart, give it an address with --peer tcp://HOST:PORT"
-                .into(),
-            _ => String::new(),
-        },
-    });
-    if far > 0 {
-        findings.push(api::Finding {
-            what: "further away".into(),
-            ok: true,
-            found: format!("sessions with {far} who are no neighbours, over relays"),
-            remedy: String::new(),
-        });
-    }
-    for attempt in node.attempts() {
-        let ago = now.time.since(attempt.at).as_secs();
-        findings.push(api::Finding {
-            what: format!("dial {}", attempt.to),
-            ok: attempt.failure.is_none(),
-            found: match &attempt.failure {
-                None => format!("connected, {ago} s ago"),
-                Some(why) => format!("{why}, {ago} s ago"),
-            },
-            remedy: match attempt.failure {
-                None => String::new(),
-                Some(_) => "it is tried again by itself; a firewall on the other device may keep \
-                            connections out"
-                    .into(),
-            },
-        });
-    }
-    findings
-}
-
-fn health(medium: &dyn mesh_transport::Transport) -> api::Finding {
-    let api::TransportStatus { kind, state, detail, remedy, .. } = transport(medium);
-    api::Finding { what: kind, ok: state == "up", found: detail, remedy }
 }

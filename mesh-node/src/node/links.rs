@@ -18,6 +18,7 @@ use mesh_wire::{
     limits,
 };
 
+use super::departures::{Departure, LinkEnd};
 use super::reach::session_key;
 use super::{Node, NodeEvent};
 
@@ -106,6 +107,8 @@ pub(super) struct Control {
     asked: Option<Time>,
     answer: Option<Pong>,
     goodbye: Option<(Close, Time)>,
+    /// Why it ends.
+    end: Option<LinkEnd>,
     round_trip: Option<Duration>,
     budget: Budget,
 }
@@ -204,6 +207,8 @@ pub struct LinkReport {
     pub peer: PeerId,
     /// When it came up.
     pub since: Time,
+    /// When something genuine came last.
+    pub heard: Time,
     /// The last measured round trip.
     pub round_trip: Option<Duration>,
     /// Relays between the two ends; 0 for a neighbour.
@@ -220,6 +225,7 @@ impl<S: Store> Node<S> {
                 link: *link,
                 peer: open.peer,
                 since: state.since,
+                heard: open.heard,
                 round_trip: open.control.round_trip,
                 relays: self.router.relays(*link).unwrap_or(0),
                 traffic: state.traffic,
@@ -339,7 +345,7 @@ impl<S: Store> Node<S> {
         state.phase = Phase::Open(Box::new(open));
         let link = state.link;
         if is_routed(id) {
-            self.reach.met(id);
+            self.reach.met(now.time, id);
             self.router.secured(id, session_key(&binding));
             self.router.confirm(now.time, id);
         } else {
@@ -397,9 +403,17 @@ impl<S: Store> Node<S> {
             Phase::Open(open) if open.control.goodbye.is_none() => {
                 let close = Close { reason, retry_after_s: 0 };
                 open.control.goodbye = Some((close, now.time + GOODBYE));
+                open.control.end.get_or_insert(LinkEnd::Closed(reason));
             }
             Phase::Open(_) | Phase::Closed => {}
             Phase::Knocking { .. } | Phase::Handshake(_) => self.end(now, id),
+        }
+    }
+
+    /// Notes that a link ends because of what the other end did.
+    pub(super) fn blame(&mut self, id: LinkId, fault: Fault) {
+        if let Some(LinkState { phase: Phase::Open(open), .. }) = self.links.get_mut(&id) {
+            open.control.end.get_or_insert(LinkEnd::Faulted(fault));
         }
     }
 
@@ -410,7 +424,13 @@ impl<S: Store> Node<S> {
         self.admission.done(id);
         let had_session = match before {
             Phase::Knocking { .. } | Phase::Handshake(_) => false,
-            Phase::Open(_) => true,
+            Phase::Open(open) => {
+                let (link, peer, at) = (id, open.peer, now.time);
+                let (since, traffic) = (state.since, state.traffic);
+                let end = open.control.end.unwrap_or(LinkEnd::Lost);
+                self.departures.push(Departure { link, peer, since, at, traffic, end });
+                true
+            }
             Phase::Closed => return,
         };
         self.refuse(id);
@@ -489,7 +509,10 @@ impl<S: Store> Node<S> {
                     open.control.round_trip = Some(now.time.since(asked));
                 }
             }
-            LinkMessage::Close(_) => self.end(now, id),
+            LinkMessage::Close(close) => {
+                open.control.end.get_or_insert(LinkEnd::ClosedByPeer(close.reason));
+                self.end(now, id);
+            }
             LinkMessage::Fragment(fragment) => {
                 if let Some(frame) = open.reassembly.receive(fragment)? {
                     self.frame(now, id, frame)?;

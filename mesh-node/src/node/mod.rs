@@ -8,11 +8,14 @@
 //! | what goes into a sent one | `outgoing` |
 //! | the life of a link | `links` |
 //! | whom it looks for beyond its neighbours | `reach` |
+//! | what it can tell of that later | `searches`, `departures` |
 
+mod departures;
 mod incoming;
 pub mod links;
 mod outgoing;
 mod reach;
+mod searches;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -36,9 +39,13 @@ use mesh_wire::{
     Wake, Wire, limits,
 };
 
+use departures::Departures;
+pub use departures::{Departure, LinkEnd};
 use links::LinkState;
 pub use links::{LinkReport, Sent, Traffic};
 use reach::Reach;
+pub use reach::Why;
+pub use searches::{Search, SearchState};
 
 /// What a node needs to be told about its surroundings.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +77,7 @@ pub struct Node<S: Store> {
     turn: LinkId,
     banned: BTreeMap<PeerId, Time>,
     attempts: VecDeque<Attempt>,
+    departures: Departures,
     past: Traffic,
     sent: BTreeMap<u8, Sent>,
     events: VecDeque<NodeEvent>,
@@ -132,6 +140,7 @@ impl<S: Store> Node<S> {
             turn: LinkId(0),
             banned: BTreeMap::new(),
             attempts: VecDeque::new(),
+            departures: Departures::default(),
             past: Traffic::default(),
             sent: BTreeMap::new(),
             events: VecDeque::new(),
@@ -295,7 +304,10 @@ impl<S: Store> Node<S> {
             TrailEvent::Mended(link) => self.sync.interrupted(now.time, link),
             TrailEvent::Down(link) => self.link_down(now, link),
             TrailEvent::Asked(key) => self.asked(now.time, key),
-            TrailEvent::Searched(key, found) => self.searched(now.time, key, found),
+            TrailEvent::Searched(key, found) => {
+                self.note_search(now.time, &key, found);
+                self.searched(now.time, key, found);
+            }
         }
     }
 
@@ -319,6 +331,7 @@ impl<S: Store> Node<S> {
             self.banned.insert(peer, now.time + BAN);
         }
         self.events.push_back(NodeEvent::Fault { link, fault });
+        self.blame(link, fault);
         self.close(now, link, CloseReason::Fault);
     }
 

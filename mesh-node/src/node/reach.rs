@@ -10,6 +10,7 @@ use mesh_sync::{Role, Store};
 use mesh_wire::{ChannelId, FindKey, LinkId, Now, Rng, Time, Wake};
 
 use super::Node;
+use super::searches::{History, SearchState};
 
 /// What a key that finds a channel's company is derived for.
 const CHANNEL_CONTEXT: &str = "mesh/1 find who shares a channel";
@@ -52,6 +53,7 @@ struct Seek {
     /// What the search under way is.
     under_way: Option<Why>,
     last: Option<Time>,
+    history: History,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,7 @@ struct Due {
 
 /// Why company is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
+pub enum Why {
     /// The owner waits for it. How often nobody was found.
     Wanted(u32),
     /// There are news for those of its company that are far away.
@@ -78,7 +80,8 @@ enum Why {
 impl Why {
     /// How far a search goes for it.
     // spec: ROUTE-18
-    fn scope(self) -> Scope {
+    #[must_use]
+    pub fn scope(self) -> Scope {
         match self {
             Self::Wanted(_) => Scope::Full,
             Self::News | Self::Later(_) => Scope::Wide,
@@ -106,10 +109,23 @@ impl Reach {
     }
 
     /// A link that was found has a session.
-    pub(super) fn met(&mut self, link: LinkId) {
+    pub(super) fn met(&mut self, now: Time, link: LinkId) {
         if let Some(seek) = self.found.remove(&link).and_then(|key| self.seek_of(&key)) {
             (seek.is_unheard, seek.under_way) = (false, None);
+            seek.history.shaken(now, link, SearchState::Met);
         }
+    }
+
+    pub(super) fn history(&self, channel: &ChannelId) -> Option<&History> {
+        self.channels.get(channel).map(|seek| &seek.history)
+    }
+
+    pub(super) fn history_of(&mut self, key: &FindKey) -> Option<&mut History> {
+        self.seek_of(key).map(|seek| &mut seek.history)
+    }
+
+    pub(super) fn next(&self, channel: &ChannelId) -> Option<(Time, Why)> {
+        self.channels.get(channel)?.due.map(|due| (due.at, due.why))
     }
 
     fn seek_of(&mut self, key: &FindKey) -> Option<&mut Seek> {
@@ -180,6 +196,7 @@ impl<S: Store> Node<S> {
                 due: (role == Role::Follower).then_some(Due { at: now, why: Why::Wanted(0) }),
                 under_way: None,
                 last: None,
+                history: History::default(),
             });
             seek.has_news |= role == Role::Owner && size > seek.size;
             (seek.role, seek.size) = (role, size);
@@ -213,8 +230,10 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A search is over.
+    /// A search is over. Whom it found and who is gone already counts as not found.
+    // spec: ROUTE-18
     pub(super) fn searched(&mut self, now: Time, key: FindKey, found: Option<LinkId>) {
+        let found = found.filter(|link| self.links.contains_key(link));
         let rng = &mut self.rng;
         let Some(seek) = self.reach.seek_of(&key) else { return };
         match (found, seek.under_way) {
@@ -237,6 +256,9 @@ impl<S: Store> Node<S> {
     // spec: ROUTE-18
     pub(super) fn not_met(&mut self, now: Time, link: LinkId) {
         if let Some(key) = self.reach.found.remove(&link) {
+            if let Some(history) = self.reach.history_of(&key) {
+                history.shaken(now, link, SearchState::NotMet);
+            }
             self.searched(now, key, None);
         }
     }
@@ -266,6 +288,7 @@ impl<S: Store> Node<S> {
                 Why::Wanted(_) | Why::Arrived | Why::Later(_) if is_shared => continue,
                 Why::Asked(size) if seek.size != size => continue,
                 Why::Later(times) if is_busy() => {
+                    seek.history.begin(now, why, SearchState::PutOff);
                     if times < PATIENCE {
                         seek.plan(later(now, &mut self.rng), Why::Later(times + 1));
                     }
@@ -275,8 +298,12 @@ impl<S: Store> Node<S> {
             }
             if self.router.seek(now, seek.key, why.scope()) {
                 (seek.last, seek.under_way) = (Some(now), Some(why));
+                seek.history.begin(now, why, SearchState::UnderWay);
             } else if self.router.has_neighbours() {
+                seek.history.begin(now, why, SearchState::PutOff);
                 seek.plan(now + MEET, why);
+            } else {
+                seek.history.begin(now, why, SearchState::Alone);
             }
         }
     }

@@ -21,6 +21,7 @@ fn without_a_node_every_command_says_how_to_start_one() {
         &["feed", "news"],
         &["get", "news", "1"],
         &["doctor"],
+        &["doctor", "news"],
     ] {
         let home = stage.home();
         stage.run(arguments).fails(3, &[home.to_str().unwrap(), "start one with `mesh up`"]);

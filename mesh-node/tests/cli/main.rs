@@ -2,6 +2,7 @@
 //! socket. Every test runs the real binary in homes of its own.
 
 mod commands;
+mod doctor;
 mod errors;
 mod files;
 mod socket;

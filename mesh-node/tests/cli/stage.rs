@@ -98,6 +98,16 @@ impl Ran {
     }
 }
 
+/// Runs a command until it has printed a line.
+pub(crate) fn first_line(mut command: Command) -> String {
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    line
+}
+
 /// A running node; killed when dropped.
 pub(crate) struct Node {
     pub(crate) child: Child,

@@ -6,6 +6,7 @@ mod laws;
 mod links;
 mod memory;
 mod relay;
+mod searches;
 mod spread;
 mod stranger;
 

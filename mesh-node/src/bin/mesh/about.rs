@@ -50,8 +50,9 @@ fn text(status: &Status) -> String {
 }
 
 /// `mesh doctor`.
-pub(crate) fn doctor(context: &Context) -> Result<(), Error> {
-    let mut answers = ask(&context.home()?, &Request::Doctor)?;
+pub(crate) fn doctor(context: &Context, who: Option<String>) -> Result<(), Error> {
+    let request = who.map_or(Request::Doctor, |who| Request::Examine { who });
+    let mut answers = ask(&context.home()?, &request)?;
     while let Some(answer) = answers.next()? {
         if let Answer::Finding(finding) = answer {
             context.format.value(&finding, row)?;
@@ -64,5 +65,5 @@ fn row(finding: &Finding) -> String {
     let Finding { what, ok, found, remedy } = finding;
     let verdict = if *ok { "well" } else { "not well" };
     let remedy = if remedy.is_empty() { String::new() } else { format!("\n    do: {remedy}") };
-    format!("{what}: {verdict}: {}{remedy}", words::line(found))
+    format!("{}: {verdict}: {}{remedy}", words::line(what), words::line(found))
 }

@@ -98,7 +98,14 @@ pub(crate) enum Command {
     /// Wait for items of a channel and write them to files, every byte verified
     Get(Get),
     /// Say what was tried, what was found and what to do
-    Doctor,
+    ///
+    /// Of the whole node, or of one channel: who shares it, what is missing here, what was done to
+    /// find somebody who has it and how that ended; or of somebody near: over what, for how long,
+    /// how much, and why a link to it ended.
+    Doctor {
+        /// A channel (its name, id or link) or somebody near (the first digits in `mesh status`)
+        who: Option<String>,
+    },
     /// Print a completion script
     Completions {
         /// The shell it is for

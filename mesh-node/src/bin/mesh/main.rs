@@ -6,14 +6,14 @@
 //! | how a node is run and shown | `up`, `screen` |
 //! | what each command asks and prints | `about`, `channel`, `publish`, `feed`, `get` |
 //! | the story on one machine | `demo` |
-//! | how things are said | `say`, `words`, `pages` |
+//! | how things are said | `say`, `pages`, [`mesh_node::words`] |
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use mesh_node::control::Request;
-use mesh_node::{Error, home};
+use mesh_node::{Error, home, words};
 use tracing_subscriber::EnvFilter;
 
 mod about;
@@ -28,7 +28,6 @@ mod publish;
 mod say;
 mod screen;
 mod up;
-mod words;
 
 use args::{Arguments, Command};
 use say::Format;
@@ -80,7 +79,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         | Command::Unfollow { .. }
         | Command::Feed { .. }
         | Command::Get(_)
-        | Command::Doctor
+        | Command::Doctor { .. }
         | Command::Completions { .. }
         | Command::Man { .. } => {
             interrupt::on_signal(|| std::process::exit(interrupt::INTERRUPTED))?;
@@ -103,7 +102,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
             feed::feed(context, &Request::Feed { channel, follow })
         }
         Command::Get(wish) => get::get(context, wish),
-        Command::Doctor => about::doctor(context),
+        Command::Doctor { who } => about::doctor(context, who),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { dir } => pages::man(&dir),
     }

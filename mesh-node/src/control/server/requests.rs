@@ -8,6 +8,7 @@ use mesh_wire::ChannelId;
 
 use super::{Client, PAUSE, get};
 use crate::ChannelLink;
+use crate::api::Finding;
 use crate::control::{Answer, Destination, Request};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
@@ -24,6 +25,7 @@ impl Request {
             Self::Identity
             | Self::Status
             | Self::Doctor
+            | Self::Examine { .. }
             | Self::NewChannel { .. }
             | Self::Channels
             | Self::Follow { .. }
@@ -47,12 +49,8 @@ pub(super) async fn answer(
             drop(node);
             watch(mesh, client).await
         }
-        Request::Doctor => {
-            for finding in node.doctor().await? {
-                client.say(&Answer::Finding(finding)).await?;
-            }
-            Ok(())
-        }
+        Request::Doctor => findings(node.doctor().await?, client).await,
+        Request::Examine { who } => findings(node.examine(&who).await?, client).await,
         Request::NewChannel { name } => {
             client.say(&Answer::Channel(node.create_channel(&name).await?)).await
         }
@@ -95,6 +93,13 @@ pub(super) async fn answer(
             get::get((&node, channel), items, (destination(to)?, existing), client).await
         }
     }
+}
+
+async fn findings(findings: Vec<Finding>, client: &mut Client<'_>) -> Result<(), Error> {
+    for finding in findings {
+        client.say(&Answer::Finding(finding)).await?;
+    }
+    Ok(())
 }
 
 fn destination(to: Destination) -> Result<ExportTo, Error> {

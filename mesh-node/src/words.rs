@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use mesh_wire::label::deceptive;
 
 /// `812 B`, `64.0 kB`, `1.2 MB`: powers of ten, as in shops.
-pub(crate) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     let mut amount = count as f64;
     for unit in ["B", "kB", "MB", "GB", "TB", "PB"] {
         if amount < 999.95 {
@@ -21,12 +21,12 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// Bytes by a time: `1.2 MB/s`.
-pub(crate) fn rate(count: u64, time: Duration) -> String {
+pub fn rate(count: u64, time: Duration) -> String {
     format!("{}/s", bytes((count as f64 / time.as_secs_f64().max(1e-3)) as u64))
 }
 
 /// `0.06 s`, `14 s`, `3 min`, `5 h`, `12 days`.
-pub(crate) fn time(time: Duration) -> String {
+pub fn time(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..10 => format!("{:.2} s", time.as_secs_f64()),
@@ -38,7 +38,7 @@ pub(crate) fn time(time: Duration) -> String {
 }
 
 /// A point in time where the user is: `2026-11-21 10:02`.
-pub(crate) fn date(unix_ms: u64) -> String {
+pub fn date(unix_ms: u64) -> String {
     let stamp = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     stamp.map_or_else(
         || "at no known time".into(),
@@ -47,17 +47,17 @@ pub(crate) fn date(unix_ms: u64) -> String {
 }
 
 /// One and many: `1 item`, `2 items`.
-pub(crate) fn count(number: u64, one: &str) -> String {
+pub fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 /// The first digits of an id, enough to tell neighbours apart.
-pub(crate) fn short(id: &str) -> &str {
+pub fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
 /// A stranger's text on one line, unable to move the cursor or to read as something else.
-pub(crate) fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         if character == '\n' {
