@@ -13,7 +13,7 @@ use super::{DiskNode, not_followed};
 use crate::api::{self, Finding};
 use crate::driver::Media;
 use crate::error::{Error, ErrorKind};
-use crate::node::{Attempt, Departure, LinkEnd, LinkReport};
+use crate::node::{Attempt, Departure, LinkEnd, LinkReport, Relaying};
 use crate::words;
 
 mod searches;
@@ -114,6 +114,10 @@ fn means(node: &DiskNode, media: &Media<'_>) -> Vec<Finding> {
             "off: this node neither announces itself nor listens to others who do",
             "start it without --no-beacons, or name a neighbour with --peer tcp://HOST:PORT",
         ));
+    }
+    match node.relaying() {
+        Relaying::All => {}
+        Relaying::Nothing => findings.push(well("relaying", "off: nothing is carried for others")),
     }
     findings.push(match count {
         0 => ill(

@@ -119,6 +119,10 @@ impl<S: Store> Node<S> {
             Some(link) => {
                 let relays = self.router.relays(link);
                 match self.links.get(&link) {
+                    // Of two links to one node, one is closed at once.
+                    None if self.departures().any(|gone| gone.link == link) => {
+                        SearchState::Met(relays)
+                    }
                     None => SearchState::NotMet(relays),
                     Some(state) if state.peer().is_some() => SearchState::Met(relays),
                     Some(_) => SearchState::Found { link, relays },
