@@ -78,9 +78,12 @@ impl Trails {
     }
 
     /// Gives a packet to the furthest hop of its path that is a neighbour; or looks for a way
-    /// around the gap; or tells its source.
-    // spec: ROUTE-9
+    /// around the gap; or tells its source. One that has waited too long goes no further.
+    // spec: ROUTE-9, ROUTE-12
     pub(super) fn forward(&mut self, now: Time, mut waiting: Waiting) {
+        if waiting.until <= now {
+            return self.release(now, waiting.ingress);
+        }
         let path: Vec<HopTag> = waiting.packet.path.iter().collect();
         let position = usize::from(waiting.packet.position);
         if let Some((at, link)) = self.next_hop(now, &path, position)
@@ -339,10 +342,7 @@ impl Trails {
     // spec: ROUTE-11
     pub(super) fn again(&mut self, now: Time, lost: Vec<Waiting>) {
         for waiting in lost {
-            match now < waiting.until {
-                true => self.forward(now, waiting),
-                false => self.release(now, waiting.ingress),
-            }
+            self.forward(now, waiting);
         }
     }
 
