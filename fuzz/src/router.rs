@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use mesh_routing::{RouteEvent, Router, Scope, TrailEvent};
+use mesh_routing::{RouteEvent, Router, Scope, TrailEvent, flow_name};
 use mesh_sim::seed;
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::find::PortNumber;
@@ -105,7 +105,11 @@ fn command(owners: &mut [Owner; 2], now: Now, source: &mut Source<'_>) {
 
 /// A message that names the two, as no fuzzer would by chance.
 fn made_up(owner: &mut Owner, now: Now, (tags, source): ([HopTag; 2], &mut Source<'_>)) {
-    let (flow, position) = ([source.byte() % 4; 8], source.byte() % 8);
+    let flow = match source.byte() % 8 {
+        nonce @ 0..4 => flow_name(&source.pick(&KEYS), [nonce; 4]),
+        byte => [byte; 8],
+    };
+    let position = source.byte() % 8;
     let (number, hops_left) = (u32::from(source.byte()), source.byte());
     let hops = hops(tags, source);
     let path = List::new(&hops);

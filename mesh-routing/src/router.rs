@@ -192,6 +192,11 @@ impl Router {
         self.trails.answer_to(keys);
     }
 
+    /// Of what one of these keys stands for, so much is here now.
+    pub fn now_has(&mut self, key: FindKey, size: u64) {
+        self.trails.now_has(key, size);
+    }
+
     /// Looks for somebody who holds `key`; [`TrailEvent::Searched`] ends it. `false` if there is
     /// nobody to ask, or too much is being looked for.
     pub fn seek(&mut self, now: Time, key: FindKey, scope: Scope) -> bool {

@@ -40,6 +40,7 @@ impl<S: Store> Sync<S> {
         }
         matched.summary_heard = Some(summary.serial);
         matched.history = History::Unknown;
+        let is_first = matched.theirs.is_none();
         let theirs = Some(Remote { size: log.size, root: log.root, blobs: log.blobs });
         if matched.theirs != theirs {
             matched.theirs = theirs;
@@ -48,7 +49,10 @@ impl<S: Store> Sync<S> {
             peer.hungry = true;
             self.fetch.news();
         }
-        if log.size >= size {
+        if is_first && matched.said.heard(Matched::PUSH) && log.size < size {
+            // What was offered unseen was too little.
+            matched.told = None;
+        } else if log.size >= size {
             matched.said.heard(Matched::PUSH);
         }
         if matched.incoming.is_some() && log.size <= size {

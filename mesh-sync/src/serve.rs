@@ -27,6 +27,8 @@ const LIST_OVERHEAD: usize = 16;
 const BULK_OVERHEAD: usize = 24;
 /// New items that go out unasked at one time.
 const PUSH_ITEMS: u64 = 16;
+/// The newest items that are offered to somebody who has not said yet what it has.
+const OFFERED_ITEMS: u64 = 4;
 
 /// What a neighbour should be told of a channel.
 enum Standing {
@@ -36,6 +38,8 @@ enum Standing {
     Tell,
     /// These items.
     Push(Range<u64>),
+    /// The newest ones, as it has said nothing yet.
+    Offer,
 }
 
 impl<S: Store> Sync<S> {
@@ -81,7 +85,7 @@ impl<S: Store> Sync<S> {
         for id in &peer.tell {
             match standing(self.library.sound(id), peer.matched.get(id)) {
                 Standing::Nothing => settled.push(*id),
-                Standing::Push(_) => {}
+                Standing::Push(_) | Standing::Offer => {}
                 Standing::Tell => {
                     due = Some(*id);
                     break;
@@ -181,28 +185,41 @@ impl<S: Store> Sync<S> {
         Ok(None)
     }
 
-    /// New items that are small go to neighbours that had all items before them.
+    /// New items that are small go to neighbours that had all items before them, or may have.
     // spec: SYNC-14
     fn push(&mut self, now: Time, link: LinkId, room: usize) -> Result<Option<Items>, StoreError> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
-        let pushable = |id: &ChannelId| match standing(self.library.sound(id), peer.matched.get(id))
-        {
-            Standing::Push(items) => Some((*id, items)),
+        let standing = |id: &ChannelId| standing(self.library.sound(id), peer.matched.get(id));
+        let pushable = |id: &ChannelId| match standing(id) {
+            Standing::Push(items) => Some((*id, Some(items))),
+            Standing::Offer => Some((*id, None)),
             Standing::Tell | Standing::Nothing => None,
         };
         let Some((id, items)) = peer.tell.iter().find_map(pushable) else { return Ok(None) };
-        let space = room.saturating_sub(self.library.run_overhead(&id)).min(limits::PUSH_BYTES);
+        let space = room.saturating_sub(self.library.run_overhead(&id));
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(None) };
-        // What is not sent whole is told.
-        matched.sent = items.end;
-        if has_other_history(&self.library, &peer.slots, (&id, matched))? {
-            return Ok(None);
-        }
-        let run = self.library.run(&id, items.clone(), space)?;
-        let count = run.as_ref().map_or(0, |run| run.items.len() as u64);
-        let Some(mut run) = run.filter(|_| items.start + count == items.end) else {
-            return Ok(None);
+        let run = match items {
+            Some(items) => {
+                // What is not sent whole is told.
+                matched.sent = items.end;
+                if has_other_history(&self.library, &peer.slots, (&id, matched))? {
+                    return Ok(None);
+                }
+                self.library.whole_run(&id, items, space.min(limits::PUSH_BYTES))?
+            }
+            None => {
+                matched.offer = false;
+                let size = self.library.sound(&id).map_or(0, |channel| channel.log.size());
+                let space = space.min(limits::OFFER_BYTES);
+                let newest = |count: u64| size.saturating_sub(count)..size;
+                let mut run = None;
+                for count in (1..=OFFERED_ITEMS).rev() {
+                    run = run.or(self.library.whole_run(&id, newest(count), space)?);
+                }
+                run
+            }
         };
+        let Some(mut run) = run else { return Ok(None) };
         matched.told = self.library.sound(&id).map(told);
         matched.said.said(now, peer.pace.repeat(), Matched::PUSH);
         peer.tell.remove(&id);
@@ -345,7 +362,10 @@ fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
     if is_known || matched.said.is_waiting() || matched.incoming.is_some() {
         return Standing::Nothing;
     }
-    let Some(theirs) = matched.theirs else { return Standing::Tell };
+    let Some(theirs) = matched.theirs else {
+        let offers = matched.offer && channel.key.is_some();
+        return if offers { Standing::Offer } else { Standing::Tell };
+    };
     // Who has been told of the items before has asked for them; nobody but their writer gives
     // them unasked to somebody new, as others may do the same.
     if matched.told.is_none() && channel.key.is_none() {

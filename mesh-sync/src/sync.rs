@@ -137,6 +137,17 @@ impl<S: Store> Sync<S> {
         }
     }
 
+    /// The other end of a link has shown that it shares `channel`, before any list has come.
+    // spec: SYNC-14
+    pub fn met(&mut self, link: LinkId, channel: ChannelId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.slots.shown = Some(channel);
+        peer.rematch();
+        if let Some(matched) = peer.matched.get_mut(&channel) {
+            matched.offer = true;
+        }
+    }
+
     fn link_down(&mut self, now: Time, link: LinkId) {
         self.peers.remove(&link);
         self.fetch.lost(link, &mut self.peers);

@@ -190,6 +190,9 @@ pub const LOG_ITEMS: u64 = 1 << 40;
 pub const WANT_BYTES: u64 = 1 << 20;
 /// Bytes of new items that go to a neighbour unasked; of more it is only told.
 pub const PUSH_BYTES: usize = 1024;
+/// Most bytes of items that are offered, unasked, to somebody over relays who has not said yet
+/// what it has: with a list of channels they fit into one packet.
+pub const OFFER_BYTES: usize = 512;
 /// Chaining values in one page: 64 MiB of content.
 pub const PAGE_CVS: usize = 1024;
 /// Largest blob, in bytes (1 PiB): four levels of pages.

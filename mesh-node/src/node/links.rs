@@ -2,24 +2,22 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::iter::Peekable;
 use core::time::Duration;
 
 use mesh_routing::is_routed;
 use mesh_sync::Store;
 use mesh_wire::admission::{Path, Source, Verdict};
 use mesh_wire::codec::{Extensions, List};
-use mesh_wire::fragment::{Fragments, Reassembly};
 use mesh_wire::handshake::{self, Established, Handshake, Introduction, Progress};
-use mesh_wire::message::link::{Close, CloseReason, LinkMessage, Ping, Pong};
-use mesh_wire::session::Session;
+use mesh_wire::message::link::CloseReason;
 use mesh_wire::{
-    Carrier, Fault, Input, Link, LinkId, Machine, Now, PeerId, Role, Secured, Time, VERSIONS, Wake,
-    limits,
+    Carrier, Fault, FindKey, Input, Link, LinkId, Machine, Now, PeerId, Role, Secured, Time,
+    VERSIONS, Wake, limits,
 };
 
 use super::departures::{Departure, LinkEnd};
-use super::reach::session_key;
+use super::open::Open;
+use super::reach::{network_of, session_key};
 use super::{Node, NodeEvent};
 
 /// One link and how far it has come.
@@ -29,6 +27,8 @@ pub(crate) struct LinkState {
     pub(super) traffic: Traffic,
     /// Something that leaves or has left asks for an answer.
     pub(super) asks: bool,
+    /// What was looked for when this link over relays was found: both ends know it.
+    key: Option<FindKey>,
     since: Time,
 }
 
@@ -85,80 +85,6 @@ pub(super) enum Phase {
     Open(Box<Open>),
     /// The owner has been told to close it; nothing travels any more.
     Closed,
-}
-
-/// A link with a session.
-pub(super) struct Open {
-    pub(super) session: Session,
-    pub(super) control: Control,
-    pub(super) reassembly: Reassembly,
-    pub(super) fragments: Option<Peekable<Fragments>>,
-    pub(super) fragmented: u32,
-    /// Until it is certain that the other end has finished, too.
-    pub(super) handshake: Option<Box<Handshake>>,
-    peer: PeerId,
-    heard: Time,
-}
-
-/// What the two ends say about the link itself: is the other there, and how does this end?
-#[derive(Default)]
-pub(super) struct Control {
-    to_ask: bool,
-    asked: Option<Time>,
-    answer: Option<Pong>,
-    goodbye: Option<(Close, Time)>,
-    /// Why it ends.
-    end: Option<LinkEnd>,
-    round_trip: Option<Duration>,
-    budget: Budget,
-}
-
-/// Link control messages a peer may still send.
-struct Budget {
-    left: u32,
-    since: Time,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { left: limits::CONTROL_BURST, since: Time(0) }
-    }
-}
-
-/// How long the last record of a session may wait for room.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-impl Control {
-    /// Charges one message to the peer's budget.
-    // spec: SESSION-16
-    fn charge(&mut self, now: Time) -> Result<(), Fault> {
-        let refill = now.since(self.budget.since).as_micros() / limits::CONTROL_REFILL.as_micros();
-        if refill > 0 {
-            let refill = u32::try_from(refill).unwrap_or(u32::MAX);
-            self.budget.left = self.budget.left.saturating_add(refill).min(limits::CONTROL_BURST);
-            self.budget.since = now;
-        }
-        self.budget.left =
-            self.budget.left.checked_sub(1).ok_or(Fault::Limit("link control messages"))?;
-        Ok(())
-    }
-
-    /// The next message about the link itself.
-    pub(super) fn poll(&mut self, now: Time) -> Option<LinkMessage> {
-        if let Some(pong) = self.answer.take() {
-            return Some(pong.into());
-        }
-        if core::mem::take(&mut self.to_ask) {
-            self.asked = Some(now);
-            return Some(Ping { nonce: now.0 }.into());
-        }
-        None
-    }
-
-    /// The last message of the session, if it ends now.
-    pub(super) fn goodbye(&self) -> Option<Close> {
-        self.goodbye.as_ref().map(|(close, _)| close.clone())
-    }
 }
 
 impl LinkState {
@@ -237,8 +163,19 @@ impl<S: Store> Node<S> {
     /// A link came up. One that somebody else opened must be let in before it costs anything.
     // spec: SESSION-17
     pub fn opened(&mut self, now: Now, id: LinkId, link: Link, source: Source) {
+        self.begin(now, id, (link, None), source);
+    }
+
+    /// A link came up, or one over relays between two who know `key`.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        (link, key): (Link, Option<FindKey>),
+        source: Source,
+    ) {
         let (phase, traffic) = (Phase::Closed, Traffic::default());
-        let state = LinkState { link, phase, traffic, asks: false, since: now.time };
+        let state = LinkState { link, phase, traffic, asks: false, key, since: now.time };
         self.links.insert(id, state);
         match (link.role, link.carrier) {
             (Role::Initiator, _) => self.shake_hands(now, id),
@@ -291,7 +228,9 @@ impl<S: Store> Node<S> {
         let Some(state) = self.links.get_mut(&id) else { return };
         let config = handshake::Config {
             carrier: state.link.carrier,
-            network: self.config.network,
+            network: state
+                .key
+                .map_or(self.config.network, |key| network_of(&key, &self.config.network)),
             versions: List::new(&VERSIONS),
             pseudonym: self.pseudonym.clone(),
             introduction: Introduction { extensions: Extensions::default() },
@@ -330,20 +269,9 @@ impl<S: Store> Node<S> {
         state.link.role = role;
         state.link.secured = Some(Secured { peer, binding });
         state.since = now.time;
-        // Asked once at the start, so that the round trip is known.
-        let control = Control { to_ask: true, ..Control::default() };
-        let open = Open {
-            session,
-            control,
-            reassembly: Reassembly::default(),
-            fragments: None,
-            fragmented: 0,
-            handshake: Some(handshake),
-            peer,
-            heard: now.time,
-        };
+        let open = Open::new(now.time, peer, session, handshake);
         state.phase = Phase::Open(Box::new(open));
-        let link = state.link;
+        let (link, key) = (state.link, state.key);
         if is_routed(id) {
             self.reach.met(now.time, id);
             self.router.secured(id, session_key(&binding));
@@ -355,6 +283,9 @@ impl<S: Store> Node<S> {
             self.router.handle(now, Input::LinkUp(id, link));
         }
         self.sync.handle(now, Input::LinkUp(id, link));
+        if let Some(channel) = key.and_then(|key| self.reach.channel(&key)) {
+            self.sync.met(id, channel);
+        }
         self.changed();
         let open = self.links.values().filter(|link| link.peer().is_some()).count();
         if peer == self.peer() || open > limits::LINKS {
@@ -401,9 +332,7 @@ impl<S: Store> Node<S> {
         let Some(state) = self.links.get_mut(&id) else { return };
         match &mut state.phase {
             Phase::Open(open) if open.control.goodbye.is_none() => {
-                let close = Close { reason, retry_after_s: 0 };
-                open.control.goodbye = Some((close, now.time + GOODBYE));
-                open.control.end.get_or_insert(LinkEnd::Closed(reason));
+                open.leave(now.time, reason);
             }
             Phase::Open(_) | Phase::Closed => {}
             Phase::Knocking { .. } | Phase::Handshake(_) => self.end(now, id),
@@ -486,41 +415,6 @@ impl<S: Store> Node<S> {
             Phase::Closed => {}
         }
     }
-
-    /// Takes a message about the link itself.
-    pub(super) fn link_message(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        message: LinkMessage,
-    ) -> Result<(), Fault> {
-        let Some(LinkState { phase: Phase::Open(open), .. }) = self.links.get_mut(&id) else {
-            return Ok(());
-        };
-        match message {
-            LinkMessage::Padding(_) => {}
-            LinkMessage::Ping(Ping { nonce }) => {
-                open.control.charge(now.time)?;
-                open.control.answer = Some(Pong { nonce });
-            }
-            LinkMessage::Pong(Pong { nonce }) => {
-                open.control.charge(now.time)?;
-                if let Some(asked) = open.control.asked.filter(|asked| asked.0 == nonce) {
-                    open.control.round_trip = Some(now.time.since(asked));
-                }
-            }
-            LinkMessage::Close(close) => {
-                open.control.end.get_or_insert(LinkEnd::ClosedByPeer(close.reason));
-                self.end(now, id);
-            }
-            LinkMessage::Fragment(fragment) => {
-                if let Some(frame) = open.reassembly.receive(fragment)? {
-                    self.frame(now, id, frame)?;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl LinkState {
@@ -530,58 +424,5 @@ impl LinkState {
             Phase::Knocking { .. } | Phase::Handshake(_) => false,
             Phase::Closed => true,
         }
-    }
-}
-
-impl Open {
-    /// A record came from the other end.
-    pub(super) fn heard(&mut self, now: Time) {
-        self.heard = now;
-        if let Some(handshake) = &mut self.handshake {
-            handshake.confirm();
-            self.has_finished(now);
-        }
-    }
-
-    /// Whether this is a handshake message that the other end had to repeat.
-    pub(super) fn repeated(&mut self, now: Time, frame: &[u8]) -> bool {
-        self.handshake.as_mut().is_some_and(|handshake| handshake.receive(now, frame).is_ok())
-    }
-
-    /// Drops the handshake once it has nothing more to do; says `false` if the other end never
-    /// used the session.
-    pub(super) fn has_finished(&mut self, now: Time) -> bool {
-        let progress = self.handshake.as_ref().map(|handshake| handshake.progress(now));
-        match progress {
-            Some(Progress::Done) => self.handshake = None,
-            Some(Progress::Failed) => return false,
-            Some(Progress::Waiting | Progress::Lingering) | None => {}
-        }
-        true
-    }
-
-    fn wake_at(&self, role: Role) -> Wake {
-        match &self.control.goodbye {
-            Some((_, end)) => Wake { at: *end, reason: "close a link" },
-            None if self.is_asked() => {
-                Wake { at: self.heard + limits::DEAD_AFTER, reason: "give up a neighbour" }
-            }
-            None => Wake { at: self.ask_at(role), reason: "ask a silent neighbour" },
-        }
-    }
-
-    /// When to ask the other end if it is there. The end that dialled asks first, so that one
-    /// question serves both.
-    fn ask_at(&self, role: Role) -> Time {
-        let later = match role {
-            Role::Initiator => Duration::ZERO,
-            Role::Responder => (limits::DEAD_AFTER - limits::PING_AFTER) / 2,
-        };
-        self.heard + limits::PING_AFTER + later
-    }
-
-    /// Whether the other end was asked if it is there, and has been silent since.
-    fn is_asked(&self) -> bool {
-        self.control.to_ask || self.control.asked.is_some_and(|asked| asked >= self.heard)
     }
 }

@@ -6,13 +6,14 @@
 //! |---|---|
 //! | what happens to a received frame | `incoming` |
 //! | what goes into a sent one | `outgoing` |
-//! | the life of a link | `links` |
+//! | the life of a link | `links`, `open` |
 //! | whom it looks for beyond its neighbours | `reach` |
 //! | what it can tell of that later | `searches`, `departures` |
 
 mod departures;
 mod incoming;
 pub mod links;
+mod open;
 mod outgoing;
 mod reach;
 mod searches;
@@ -275,15 +276,19 @@ impl<S: Store> Node<S> {
         while let Some(event) = self.sync.poll_event() {
             match event {
                 SyncEvent::PeerFault { link, fault } => self.on_fault(now, link, fault),
-                SyncEvent::NewItems { .. } | SyncEvent::ChannelKnown { .. } => {
+                SyncEvent::NewItems { channel, first, count } => {
+                    self.has_more(&channel, first + count);
+                    self.changed();
+                }
+                SyncEvent::ChannelKnown { .. }
+                | SyncEvent::BlobProgress { .. }
+                | SyncEvent::BlobHere { .. }
+                | SyncEvent::Damaged { .. }
+                | SyncEvent::StoreFailed { .. } => self.changed(),
+                SyncEvent::StoreBack => {
                     self.list_channels(now.time);
                     self.changed();
                 }
-                SyncEvent::BlobProgress { .. }
-                | SyncEvent::BlobHere { .. }
-                | SyncEvent::Damaged { .. }
-                | SyncEvent::StoreFailed { .. }
-                | SyncEvent::StoreBack => self.changed(),
             }
         }
     }
@@ -292,10 +297,10 @@ impl<S: Store> Node<S> {
     // spec: ROUTE-14
     fn on_trail(&mut self, now: Now, event: TrailEvent) {
         match event {
-            TrailEvent::Up { link, role, over } => {
+            TrailEvent::Up { link, role, key, over } => {
                 let (carrier, largest_frame) = (Carrier::Datagram, limits::PACKET_BYTES);
                 let state = Link { role, carrier, largest_frame, secured: None };
-                self.opened(now, link, state, Source::of_link(over));
+                self.begin(now, link, (state, Some(key)), Source::of_link(over));
             }
             TrailEvent::Frame(link, frame) => {
                 let frame = frame.try_into_mut().unwrap_or_else(|shared| shared[..].into());

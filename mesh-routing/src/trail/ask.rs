@@ -18,6 +18,8 @@ const ASKED: u8 = 0;
 const ANSWERED: u8 = 1;
 /// What is hashed under the key of a FIND to hide how much the asker has.
 const HAS: u8 = 2;
+/// What is hashed under a find key for the name of a flow.
+const NAMED: u8 = 4;
 /// Who lacks no more than this is recognised as somebody who lacks something.
 const BEHIND: u64 = 16;
 
@@ -40,6 +42,17 @@ fn proof(key: &FindKey, id: &[u8; 8], (answer, last): (u8, HopTag)) -> [u8; 16] 
     let mut hasher = blake3::Hasher::new_keyed(&key.0);
     let hash = hasher.update(&[ANSWERED]).update(id).update(&[answer]).update(&last.0).finalize();
     hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+/// The name of a flow between two who hold `key`, to whom it says so.
+// spec: ROUTE-14
+#[must_use]
+pub fn flow_name(key: &FindKey, nonce: [u8; 4]) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new_keyed(&key.0);
+    let hash = hasher.update(&[NAMED]).update(&nonce).finalize();
+    let mut name = [0; 8];
+    name.iter_mut().zip(nonce.iter().chain(hash.as_bytes())).for_each(|(to, from)| *to = *from);
+    name
 }
 
 impl Trails {
@@ -251,9 +264,9 @@ impl Trails {
             }
             None if is_enough || self.flows.len() >= limits::FLOWS => return,
             None => {
-                let name = self.rng.bytes();
-                let key = Some(search.key);
-                self.open(now, (name, key), path, over)
+                let key = search.key;
+                let name = flow_name(&key, self.rng.bytes());
+                self.open(now, (name, key, Role::Initiator), path, over)
             }
         };
         if let Some(search) = self.searches.get_mut(at) {
@@ -261,19 +274,27 @@ impl Trails {
         }
     }
 
-    /// A new flow along `path`, for who holds the key, or begun by the other end.
+    /// The key of those this node answers to by which somebody has named a flow.
+    // spec: ROUTE-14
+    pub(super) fn key_of(&self, name: &[u8; 8]) -> Option<FindKey> {
+        let nonce = name.first_chunk().copied()?;
+        self.keys.keys().find(|key| flow_name(key, nonce) == *name).copied()
+    }
+
+    /// A new flow along `path` with somebody who holds the key.
     pub(super) fn open(
         &mut self,
         now: Time,
-        (name, key): ([u8; 8], Option<FindKey>),
+        (name, key, role): ([u8; 8], FindKey, Role),
         path: Path,
         over: LinkId,
     ) -> LinkId {
-        let role = key.map_or(Role::Responder, |_| Role::Initiator);
         let link = LinkId(self.next_flow);
         self.next_flow += 1;
-        self.flows.insert(link, Flow::new(now, name, path, key));
-        self.events.push_back(TrailEvent::Up { link, role, over });
+        // Who began looks for the other end, until there is a session.
+        let finds = (role == Role::Initiator).then_some(key);
+        self.flows.insert(link, Flow::new(now, name, path, finds));
+        self.events.push_back(TrailEvent::Up { link, role, key, over });
         link
     }
 

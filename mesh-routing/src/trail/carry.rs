@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::routing::{Broken, Find, Packet, RouteMessage};
-use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
+use mesh_wire::{HopTag, LinkId, Role, Time, Wire, limits};
 
 use super::detour::Detour;
 use super::flow::{Flow, Path};
@@ -69,7 +69,10 @@ impl Trails {
         let link = match known {
             Some((link, _)) => *link,
             None if is_full => return,
-            None => self.open(now, (packet.flow, None), back.clone(), over),
+            None => {
+                let Some(key) = self.key_of(&packet.flow) else { return };
+                self.open(now, (packet.flow, key, Role::Responder), back.clone(), over)
+            }
         };
         if let Some(flow) = self.flows.get_mut(&link) {
             flow.came(now, back);

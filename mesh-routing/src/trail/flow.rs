@@ -149,20 +149,21 @@ impl Flow {
         self.candidate = Some(path);
     }
 
-    /// What came last was genuine: its way works, and comes first.
+    /// What came last was genuine: its way works, and comes first. Says whether that is news.
     // spec: ROUTE-15
-    pub(crate) fn confirm(&mut self) {
+    pub(crate) fn confirm(&mut self) -> bool {
         self.stage = Stage::Answered;
         self.doubts = 0;
-        self.unanswered = None;
+        let was_asked = self.unanswered.take().is_some();
         if let Some(question) = self.question.take() {
             self.held.take_if(|held| *held == question);
         }
         self.silent.clear();
         self.paths.iter_mut().for_each(|path| path.reached = None);
-        if let Some(path) = self.candidate.take() {
-            self.use_first(path);
-        }
+        let Some(path) = self.candidate.take() else { return was_asked };
+        let is_other = self.path().is_none_or(|known| !known.is_same(&path));
+        self.use_first(path);
+        is_other || was_asked
     }
 
     /// `frame` leaves over the path in use.

@@ -33,6 +33,7 @@ use bytes::Bytes;
 use mesh_wire::message::routing::RouteMessage;
 use mesh_wire::{FindKey, HopTag, LinkId, Rng, Role, Time, Wake, limits};
 
+pub use ask::flow_name;
 use detour::{Detour, Way};
 use flow::{Flow, Need};
 use hop::Hop;
@@ -61,6 +62,8 @@ pub enum TrailEvent {
         link: LinkId,
         /// Which end this is.
         role: Role,
+        /// What both ends hold; who does not is to be kept out of the handshake.
+        key: FindKey,
         /// The neighbour over which it came.
         over: LinkId,
     },
@@ -166,6 +169,13 @@ impl Trails {
         self.keys = keys.into_iter().collect();
     }
 
+    /// There is so much of what belongs to one of these keys.
+    pub(crate) fn now_has(&mut self, key: FindKey, size: u64) {
+        if let Some(known) = self.keys.get_mut(&key) {
+            *known = size;
+        }
+    }
+
     /// FINDs of others in the last while.
     pub(crate) fn heard_lately(&self, now: Time) -> usize {
         self.seen.count(now)
@@ -247,8 +257,9 @@ impl Trails {
     // spec: ROUTE-16
     pub(crate) fn confirm(&mut self, now: Time, link: LinkId) {
         let Some(flow) = self.flows.get_mut(&link) else { return };
-        flow.confirm();
-        if let Some(path) = flow.path() {
+        if flow.confirm()
+            && let Some(path) = flow.path()
+        {
             self.repute.absolve(now, path.relays());
         }
     }

@@ -76,6 +76,18 @@ impl<S: Store> Library<S> {
         }))
     }
 
+    /// A run of exactly these items, if they fit into `room` and are all sound.
+    pub(crate) fn whole_run(
+        &mut self,
+        id: &ChannelId,
+        items: Range<u64>,
+        room: usize,
+    ) -> Result<Option<Items>, StoreError> {
+        let count = items.end.saturating_sub(items.start);
+        let run = self.run(id, items, room)?;
+        Ok(run.filter(|run| run.items.len() as u64 == count))
+    }
+
     /// The items of `range` up to `room` bytes or the first rotten one, which is told.
     fn sound_items(
         &self,

@@ -79,6 +79,8 @@ pub(crate) struct Matched {
     pub(crate) history: History,
     /// Requests in a row without an answer.
     pub(crate) unanswered: u32,
+    /// The newest items are to be offered to it before it has said what it has.
+    pub(crate) offer: bool,
 }
 
 /// How a peer's items compare with ours. Looked at when items are about to be sent.

@@ -26,6 +26,8 @@ pub(crate) struct Slots {
     /// Its list.
     theirs: Vec<ChannelToken>,
     named: BTreeMap<u32, ChannelId>,
+    /// What it has shown to share before it sent a list.
+    pub(crate) shown: Option<ChannelId>,
 }
 
 /// What a token of ours stands for.
@@ -62,6 +64,7 @@ impl Slots {
             expected: BTreeMap::new(),
             theirs: Vec::new(),
             named: BTreeMap::new(),
+            shown: None,
         };
         slots.pad();
         slots
@@ -130,6 +133,7 @@ impl Slots {
     // spec: SYNC-8
     pub(crate) fn take(&mut self, theirs: Vec<ChannelToken>) {
         self.theirs = theirs;
+        self.shown = None;
         self.name();
     }
 
@@ -145,7 +149,8 @@ impl Slots {
 
     /// The channels on both lists.
     pub(crate) fn both(&self) -> BTreeSet<ChannelId> {
-        self.named.values().copied().collect()
+        let shown = self.shown.filter(|channel| self.indices.contains_key(channel));
+        self.named.values().copied().chain(shown).collect()
     }
 
     /// The channel that the other end means by `index`.

@@ -178,11 +178,17 @@ pub(crate) fn found(find: &Find, way: &[HopTag]) -> Found {
     Found { id: find.id, answer: 0, cost: find.cost + 100, proof, path: List::new(way) }
 }
 
+/// The name of a flow with those who know [`KEY`].
+pub(crate) fn flow(nonce: u8) -> [u8; 8] {
+    let check: [u8; 4] = keyed(&KEY, &[&[4], &[nonce; 4]]);
+    [[nonce; 4], check].concat().try_into().expect("4 and 4 bytes")
+}
+
 /// A packet on its way along `path`, for the hop at `position`.
 pub(crate) fn packet(path: &[HopTag], position: u8) -> Packet {
     Packet {
         number: 0,
-        flow: [5; 8],
+        flow: flow(5),
         hops_left: path.len() as u8 + 8,
         patches: 0,
         position,

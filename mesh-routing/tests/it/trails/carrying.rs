@@ -9,7 +9,7 @@ use mesh_wire::message::RouteMessage;
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet};
 use mesh_wire::{HopTag, LinkId, Wire, limits};
 
-use super::alone::{Alone, find, hops, packet, presence, tag};
+use super::alone::{Alone, find, flow, hops, packet, presence, tag};
 use super::traveller::{calls, line, meet, net};
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -386,7 +386,7 @@ fn a_relay_that_knows_no_way_tells_the_source_and_the_source_leaves_the_path() {
     node.wait(limits::DETOUR_TIME);
     let told = node.brokens(1);
     let [broken] = &told[..] else { panic!("{told:?}") };
-    assert_eq!((broken.flow, broken.gap, broken.position), ([5; 8], 2, 1));
+    assert_eq!((broken.flow, broken.gap, broken.position), (flow(5), 2, 1));
     assert_eq!(hops(&broken.path), path);
     assert_eq!(node.brokens(2), []);
 

@@ -120,6 +120,7 @@ fn a_find_from_a_neighbour_that_is_avoided_is_not_heard() {
 fn relays_that_have_carried_something_are_not_suspected_first() {
     let mut node = Alone::among(2);
     let own = node.tag();
+    node.router.answer_to([(KEY, 1)]);
     node.hear(1, packet(&[tag(9), tag(7), tag(1), own], 3));
     let Some(TrailEvent::Up { link, .. }) = node.events().first().cloned() else { panic!() };
     node.router.confirm(node.now, link);

@@ -10,7 +10,7 @@ use mesh_wire::message::RouteMessage;
 use mesh_wire::message::routing::Packet;
 use mesh_wire::{FindKey, LinkId, Role, limits};
 
-use super::alone::{Alone, found, hops, packet, tag};
+use super::alone::{Alone, flow, found, hops, packet, tag};
 use super::traveller::{between, calls, graph, grid, line, link, look, meet, net, nodes};
 use super::{KEY, keyed};
 
@@ -52,13 +52,15 @@ fn a_neighbour_is_not_found() {
 #[test]
 fn a_packet_of_an_unknown_flow_is_a_new_link_and_the_answers_take_its_way_back() {
     let mut node = Alone::among(2);
+    node.router.answer_to([(FindKey([8; 32]), 1), (KEY, 1)]);
     let own = node.tag();
     let path = [tag(9), tag(8), tag(1), own];
     node.hear(1, packet(&path, 3));
     let events = node.events();
-    let [TrailEvent::Up { link, role: Role::Responder, over: LinkId(1) }, ..] = events[..] else {
+    let [TrailEvent::Up { link, role, key: KEY, over: LinkId(1) }, ..] = events[..] else {
         panic!("{events:?}")
     };
+    assert_eq!(role, Role::Responder);
     assert!(is_routed(link));
     assert_eq!(events[1..], [TrailEvent::Frame(link, Bytes::from_static(b"frame"))]);
     node.hear(1, packet(&path, 3));
@@ -68,16 +70,27 @@ fn a_packet_of_an_unknown_flow_is_a_new_link_and_the_answers_take_its_way_back()
     let Some(RouteMessage::Packet(answer)) = answer else { panic!("{answer:?}") };
     let mut back = path;
     back.reverse();
-    assert_eq!((hops(&answer.path), answer.flow, answer.position), (back.to_vec(), [5; 8], 1));
+    assert_eq!((hops(&answer.path), answer.flow, answer.position), (back.to_vec(), flow(5), 1));
+}
+
+// spec: ROUTE-14
+#[test]
+fn who_does_not_know_what_a_node_answers_to_begins_nothing_with_it() {
+    let mut node = Alone::among(2);
+    node.router.answer_to([(KEY, 1)]);
+    let own = node.tag();
+    node.hear(1, Packet { flow: [5; 8], ..packet(&[tag(9), tag(1), own], 2) });
+    assert_eq!(node.events(), []);
 }
 
 // spec: ROUTE-14
 #[test]
 fn flows_are_so_many() {
     let mut node = Alone::among(2);
+    node.router.answer_to([(KEY, 1)]);
     let own = node.tag();
     for number in 0..=255 {
-        node.hear(1, Packet { flow: [number; 8], ..packet(&[tag(9), tag(1), own], 2) });
+        node.hear(1, Packet { flow: flow(number), ..packet(&[tag(9), tag(1), own], 2) });
     }
     let ups = node.events().into_iter().filter(|event| matches!(event, TrailEvent::Up { .. }));
     assert_eq!(ups.count(), limits::FLOWS);
@@ -87,6 +100,7 @@ fn flows_are_so_many() {
 #[test]
 fn a_way_is_taken_for_the_way_back_once_what_came_by_it_was_genuine() {
     let mut node = Alone::among(3);
+    node.router.answer_to([(KEY, 1)]);
     let own = node.tag();
     node.hear(1, packet(&[tag(9), tag(1), own], 2));
     let Some(TrailEvent::Up { link, .. }) = node.events().first().cloned() else { panic!() };
