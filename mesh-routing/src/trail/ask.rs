@@ -59,7 +59,8 @@ impl Trails {
     /// Sends the FIND of a search to every neighbour.
     // spec: ROUTE-4, ROUTE-16
     pub(super) fn ask(&mut self, now: Time, search: &Search) {
-        let avoid = self.repute.avoided(now).filter(|_| !search.is_last()).collect::<Vec<_>>();
+        let blamed = self.repute.blamed(now).filter(|_| !search.is_last());
+        let avoid = blamed.take(limits::AVOIDED).collect::<Vec<_>>();
         let find = Find {
             id: search.id,
             hops_left: search.hops(&mut self.rng),
@@ -99,9 +100,14 @@ impl Trails {
             return;
         }
         find.cost = find.cost.saturating_add(hop.cost());
+        let is_blamed = self.repute.blamed(now).any(|tag| hop.is_called(now, tag));
         if let Some(entry) = self.seen.get(now, &find.id) {
             if entry.heard.len() < limits::LINKS && !entry.heard.contains(&link) {
                 entry.heard.push(link);
+            }
+            if entry.is_doubtful && !is_blamed && entry.onward.is_some() {
+                (entry.ingress, entry.cost, entry.is_doubtful) = (link, find.cost, false);
+                return self.plan_to_pass_on(now, find, Duration::ZERO);
             }
             let is_as_good = find.cost <= entry.cost.saturating_add(entry.cost / 2);
             let is_in_time = now < entry.since + limits::ANSWER_TIME;
@@ -112,6 +118,7 @@ impl Trails {
             return;
         }
         let entry = Entry {
+            is_doubtful: is_blamed,
             ingress: link,
             heard: [link].into(),
             cost: find.cost,
@@ -122,12 +129,13 @@ impl Trails {
         };
         self.seen.insert(now, find.id, entry);
         if !self.answer(now, link, &find) {
-            self.plan_to_pass_on(now, find);
+            let doubt = if is_blamed { DOUBTFUL } else { Duration::ZERO };
+            self.plan_to_pass_on(now, find, doubt);
         }
     }
 
     // spec: ROUTE-19
-    fn plan_to_pass_on(&mut self, now: Time, mut find: Find) {
+    fn plan_to_pass_on(&mut self, now: Time, mut find: Find, doubt: Duration) {
         if self.relaying == Relaying::Nothing {
             return;
         }
@@ -140,7 +148,7 @@ impl Trails {
         let wait = self.rng.below(longest.as_micros() as u64);
         #[cfg(feature = "hostile")]
         let wait = if self.is_black_hole() { 0 } else { wait };
-        let at = now + Duration::from_micros(wait);
+        let at = now + Duration::from_micros(wait) + doubt;
         if let Some(entry) = self.seen.get(now, &find.id) {
             entry.onward = Some((at, find));
         }
@@ -307,5 +315,7 @@ impl Trails {
     }
 }
 
+/// How long a question that came over a neighbour that keeps packets back waits for another copy.
+const DOUBTFUL: Duration = Duration::from_millis(300);
 /// Longest random wait of a question for a detour: packets wait for its answer.
 const SHORT_JITTER: Duration = Duration::from_millis(10);

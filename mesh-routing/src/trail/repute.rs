@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use mesh_wire::{HopTag, Time, limits};
+use mesh_wire::{HopTag, Time};
 
 /// What this node thinks of relays.
 // spec: ROUTE-16
@@ -61,10 +61,10 @@ impl Repute {
         self.blamed.truncate(BLAMED);
     }
 
-    /// Whom to avoid.
-    pub(crate) fn avoided(&self, now: Time) -> impl Iterator<Item = HopTag> {
+    /// Who is to blame, the worst first.
+    pub(crate) fn blamed(&self, now: Time) -> impl Iterator<Item = HopTag> {
         let fresh = self.blamed.iter().filter(move |(_, _, since)| now < *since + LIFE);
-        fresh.map(|(tag, ..)| *tag).take(limits::AVOIDED)
+        fresh.map(|(tag, ..)| *tag)
     }
 
     /// What the blame of these relays adds to the cost of a path.

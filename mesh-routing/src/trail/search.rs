@@ -1,4 +1,4 @@
-//! What this node looks for itself: in a small ring first, then everywhere.
+//! What this node looks for itself, and how far.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -40,21 +40,13 @@ pub(crate) enum Wanted {
 pub enum Scope {
     /// No further than a few hops.
     Near,
-    /// Near, then everywhere, and once more.
+    /// Everywhere, and once more.
     Full,
     /// Everywhere at once, and for several sessions.
     Wide,
 }
 
 impl Scope {
-    fn stages(self) -> &'static [Stage] {
-        match self {
-            Self::Near => &[Stage::Ring],
-            Self::Full => &[Stage::Ring, Stage::Everywhere, Stage::Again],
-            Self::Wide => &[Stage::Everywhere],
-        }
-    }
-
     /// How many of those who answer are wanted.
     pub(crate) fn sessions(self) -> usize {
         match self {
@@ -92,10 +84,20 @@ impl Search {
         self.until = now + self.stage().1;
     }
 
+    /// The other end of a flow is seldom further away than it was; anybody else may be anywhere.
+    fn stages(&self) -> &'static [Stage] {
+        match (self.wanted, self.scope) {
+            (Wanted::Path(_), _) => &[Stage::Ring, Stage::Everywhere, Stage::Again],
+            (Wanted::Anybody, Scope::Near) => &[Stage::Ring],
+            (Wanted::Anybody, Scope::Full) => &[Stage::Everywhere, Stage::Again],
+            (Wanted::Anybody, Scope::Wide) => &[Stage::Everywhere],
+        }
+    }
+
     /// How far this stage goes, and how long it waits.
     // spec: ROUTE-5
     fn stage(&self) -> (u8, Duration) {
-        match self.scope.stages().get(self.stage) {
+        match self.stages().get(self.stage) {
             Some(Stage::Ring) => {
                 (self.ring, Duration::from_millis(100 + 100 * u64::from(self.ring)))
             }
@@ -107,7 +109,7 @@ impl Search {
     /// The next stage, if nothing was found and there is one.
     pub(crate) fn widen(&mut self, now: Time, rng: &mut Rng) -> bool {
         self.stage += 1;
-        let goes_on = self.found.is_empty() && self.stage < self.scope.stages().len();
+        let goes_on = self.found.is_empty() && self.stage < self.stages().len();
         if goes_on {
             self.begin(now, rng);
         }
@@ -117,7 +119,7 @@ impl Search {
     /// Whether it has failed but for this stage: perhaps there is no way but over those that are
     /// to be avoided.
     pub(crate) fn is_last(&self) -> bool {
-        self.stage + 1 == self.scope.stages().len() && self.stage > 0
+        self.stage + 1 == self.stages().len() && self.stage > 0
     }
 
     /// Somebody was found; a little later the search is over.

@@ -18,6 +18,8 @@ pub(crate) struct Seen {
 pub(crate) struct Entry {
     /// The link it came over first: answers go back there.
     pub(crate) ingress: LinkId,
+    /// This node has blamed who is behind that link.
+    pub(crate) is_doubtful: bool,
     /// All links it came over.
     pub(crate) heard: Vec<LinkId>,
     /// What the first copy cost to here.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_sim::{Quality, seeds};
 use mesh_sync::{Event, MemoryStore, Refused, Role, Sync};
 use mesh_wire::message::SyncMessage;
-use mesh_wire::{Label, Now, Rng, Wire, limits};
+use mesh_wire::{ChannelId, Label, Now, Rng, Wire, limits};
 
 use crate::pump::{Carried, Pump};
 use crate::world::*;
@@ -59,6 +59,87 @@ fn a_short_text_goes_out_unasked_and_arrives_once() {
     publish(&mut world, &channel, vec![text(&"y".repeat(5000))]);
     level(&mut world, &channel);
     assert_eq!(faults(&world), []);
+}
+
+/// Node 0 with a channel of so many items that node 1 follows, nodes linked, both told that the
+/// other shares it.
+fn met(items: usize) -> (Pump, ChannelId) {
+    let open = |seed| Sync::open(MemoryStore::default(), Rng::from_seed([seed; 32])).unwrap();
+    let mut pump = Pump::new(vec![open(1), open(2)]);
+    let now = pump.now;
+    let channel = pump.nodes[0].create_channel(now, &Label::new("news").unwrap()).unwrap();
+    let items = (0..items).map(|_| text(&"x".repeat(200))).collect();
+    pump.nodes[0].publish(now, &channel, items).unwrap();
+    pump.nodes[1].follow(now, channel).unwrap();
+    let ends = pump.connect(0, 1);
+    (0..2).for_each(|node| pump.nodes[node].met(ends[node], channel));
+    (pump, channel)
+}
+
+fn name_of(message: &SyncMessage) -> &'static str {
+    let mut kinds = SyncMessage::KINDS.iter();
+    kinds.find(|(kind, _)| *kind == message.kind()).unwrap().1
+}
+
+// spec: SYNC-14
+#[test]
+fn an_origin_offers_its_newest_items_to_whom_it_was_found_by_before_it_hears_anything() {
+    let (mut pump, channel) = met(1);
+    let mut said = Vec::new();
+    pump.exchange(|from, message| {
+        said.push((from, name_of(&message)));
+        Carried::As(message)
+    });
+    assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 2);
+    let origin = |(from, name): &(usize, &'static str)| (*from == 0).then_some(*name);
+    let origin: Vec<_> = said.iter().filter_map(origin).collect();
+    assert_eq!(origin[..2], ["Share", "Items"], "before it hears anything");
+    assert!(!origin.contains(&"Summary"), "what was offered need not be told: {said:?}");
+    assert_eq!(pump.faults(1), Vec::<String>::new());
+}
+
+// spec: SYNC-14
+#[test]
+fn an_offer_that_is_too_little_or_lost_is_followed_by_the_rest() {
+    for is_lost in [false, true] {
+        let (mut pump, channel) = met(30);
+        let mut offered = 0;
+        pump.run(Duration::from_secs(10), |from, message| match &message {
+            SyncMessage::Items(items) if from == 0 && offered == 0 => {
+                offered = items.items.len();
+                assert!(message.size() < limits::OFFER_BYTES + 160, "{}", message.size());
+                if is_lost { Carried::Lost } else { Carried::As(message) }
+            }
+            _ => Carried::As(message),
+        });
+        assert_eq!(offered, 2, "as many as are to be offered");
+        assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 31);
+        assert_eq!(pump.faults(1), Vec::<String>::new());
+    }
+}
+
+// spec: SYNC-14
+#[test]
+fn nobody_but_the_origin_offers_items() {
+    let (mut pump, channel) = met(1);
+    pump.settle();
+    let now = pump.now;
+    let late = Sync::open(MemoryStore::default(), Rng::from_seed([3; 32])).unwrap();
+    pump.nodes.push(late);
+    pump.nodes[2].follow(now, channel).unwrap();
+    let [here, there] = pump.connect(1, 2);
+    pump.nodes[1].met(here, channel);
+    pump.nodes[2].met(there, channel);
+    let mut first = Vec::new();
+    pump.exchange(|from, message| {
+        if from == 1 {
+            first.push(name_of(&message));
+        }
+        Carried::As(message)
+    });
+    let named = |name| first.iter().position(|said| *said == name);
+    assert!(named("Summary").unwrap() < named("Items").unwrap(), "{first:?}");
+    assert_eq!(pump.nodes[2].channel(&channel).unwrap().items, 2);
 }
 
 fn traffic(world: &mesh_sim::World<Node>, node: usize) -> u64 {

@@ -103,20 +103,25 @@ fn a_find_can_be_told_from_others_with_the_key_only() {
 
 // spec: ROUTE-5
 #[test]
-fn a_search_begins_small_goes_everywhere_and_ends() {
-    for seed in mesh_sim::seeds(16) {
+fn a_search_goes_as_far_as_it_is_to_and_ends() {
+    let scopes: [(Scope, &[(u64, u8)]); 3] = [
+        (Scope::Near, &[(400, 3)]),
+        (Scope::Wide, &[(2500, 32)]),
+        (Scope::Full, &[(2500, 32), (4000, 32)]),
+    ];
+    for (seed, (scope, stages)) in mesh_sim::seeds(16).zip(scopes.into_iter().cycle()) {
         let mut node = Alone::among(2);
         node.router = mesh_routing::Router::new(mesh_sim::seed::rng(seed));
         (1..=2).for_each(|link| node.meet(link, tag(link)));
-        assert!(node.router.seek(node.now, KEY, Scope::Full));
-        for (wait, hops) in [(400, 3), (2500, 32), (4000, 32)] {
+        assert!(node.router.seek(node.now, KEY, scope));
+        for (wait, hops) in stages {
             for link in [1, 2] {
                 let finds = node.finds(link);
                 let [find] = &finds[..] else { panic!("{finds:?}") };
-                assert!((hops..=hops + 1).contains(&find.hops_left), "{}", find.hops_left);
+                assert!((*hops..=hops + 1).contains(&find.hops_left), "{}", find.hops_left);
                 assert!(find.hops.is_empty() && find.avoid.is_empty());
             }
-            node.wait(Duration::from_millis(wait) - MOMENT);
+            node.wait(Duration::from_millis(*wait) - MOMENT);
             assert_eq!((node.finds(1), node.events()), (vec![], vec![]), "it is not over");
             node.wait(MOMENT);
         }
