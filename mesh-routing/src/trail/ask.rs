@@ -315,7 +315,7 @@ impl Trails {
     }
 }
 
-/// How long a question that came over a neighbour that keeps packets back waits for another copy.
+/// How long a question from a neighbour that was blamed waits for a copy from another.
 const DOUBTFUL: Duration = Duration::from_millis(300);
 /// Longest random wait of a question for a detour: packets wait for its answer.
 const SHORT_JITTER: Duration = Duration::from_millis(10);

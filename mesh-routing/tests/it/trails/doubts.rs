@@ -136,6 +136,31 @@ fn relays_that_have_carried_something_are_not_suspected_first() {
     assert_eq!(avoided, Some(vec![tag(8)]));
 }
 
+/// Who is in a hurry to pass questions on, so that all paths lead over it, gains nothing where it
+/// is known.
+// spec: ROUTE-5
+#[test]
+fn a_question_that_comes_over_who_was_blamed_waits_for_another_copy() {
+    let (mut node, _) = asking(&[tag(1), tag(7), tag(9)]);
+    node.wait(limits::TURN_TIME);
+    let avoided = node.finds(2).pop().map(|find| hops(&find.avoid));
+    assert_eq!(avoided, Some(vec![tag(1)]));
+    node.finds(3);
+    let find = |id| Find { tag: [0; 8], ..find(id) };
+    node.hear(1, find(1));
+    node.hear(1, find(2));
+    node.wait(limits::FIND_JITTER);
+    assert_eq!(node.finds(3), []);
+    node.hear(2, find(2));
+    node.wait(limits::FIND_JITTER);
+    let passed = |node: &mut Alone| node.finds(3).iter().map(|find| find.id).collect::<Vec<_>>();
+    assert_eq!(passed(&mut node), [find(2).id]);
+    node.hear(3, found(&find(2), &[tag(3), tag(9)]));
+    assert_eq!((node.founds(1).len(), node.founds(2).len()), (0, 1), "the way of that copy");
+    node.wait(Duration::from_millis(300));
+    assert_eq!(passed(&mut node), [find(1).id], "there was no other");
+}
+
 /// With two ways, the one without the relay that refuses is found; with one, nobody is.
 // spec: ROUTE-19
 #[test]
