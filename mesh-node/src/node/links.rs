@@ -311,11 +311,15 @@ impl<S: Store> Node<S> {
         };
         let Some((older, old)) = self.links.iter().find(same) else { return };
         let Some(new) = self.links.get(&newer) else { return };
+        let is_old = new.since.since(old.since) > limits::HANDSHAKE_TIME;
         let (older, old, new) = (*older, initiated(old), initiated(new));
         // A neighbour needs no relay.
         if is_routed(older) != is_routed(newer) {
             let routed = if is_routed(older) { older } else { newer };
             self.close(now, routed, CloseReason::Duplicate);
+        } else if is_routed(newer) && is_old {
+            // Nobody looks for whom it has a session with: the other end has lost the older one.
+            self.close(now, older, CloseReason::Duplicate);
         } else if old == new {
             if new == own {
                 self.close(now, older, CloseReason::Duplicate);
@@ -370,9 +374,7 @@ impl<S: Store> Node<S> {
             }
             let unfinished: Vec<_> = self.sync.unfinished(id).collect();
             self.sync.handle(now, Input::LinkDown(id));
-            if is_routed(id) {
-                self.look_again(now.time, &unfinished);
-            }
+            self.look_again(now.time, &unfinished);
             self.changed();
         }
     }

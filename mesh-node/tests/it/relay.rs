@@ -98,6 +98,58 @@ fn when_a_relay_leaves_another_takes_over() {
     }
 }
 
+/// One end of a session has lost it and looks for the other, which does not know that: the new
+/// session takes the place of the old one, whoever began either.
+// spec: ROUTE-18
+#[test]
+fn a_session_that_one_end_has_lost_keeps_no_new_one_out() {
+    for seed in seeds(8) {
+        let mut world = world(seed);
+        let [near, relay, far] = [(); 3].map(|()| world.add(node));
+        world.connect(near, relay, Quality::STREAM);
+        let last = world.connect(relay, far, Quality::STREAM).0;
+        world.run_for(Duration::from_secs(2));
+        let [news, answers] = [near, far].map(|node| channel(&mut world, node));
+        follow(&mut world, far, news);
+        follow(&mut world, near, answers);
+        world.run_for(Duration::from_secs(10));
+        assert_eq!((relays(&world, near), relays(&world, far)), (vec![1], vec![1]));
+        world.disconnect(last);
+        world.run_for(Duration::from_secs(2));
+        world.connect(relay, far, Quality::STREAM);
+        world.run_for(Duration::from_secs(1));
+        assert_eq!((relays(&world, near), relays(&world, far)), (vec![1], vec![]));
+        publish(&mut world, far, answers, "here I am");
+        let got = |world: &World<TestNode>| read(world, near, &answers, 1).is_some();
+        assert!(world.run_until(Duration::from_secs(2), got), "seed {seed}");
+        assert!(world.run_until(Duration::from_secs(2), |world| relays(world, near) == [1]));
+    }
+}
+
+/// What a neighbour did not get before it walked away, it gets over others.
+// spec: ROUTE-18
+#[test]
+fn who_lacks_something_when_a_link_breaks_is_looked_for() {
+    for seed in seeds(4) {
+        let mut world = world(seed);
+        let [near, relay, far] = [(); 3].map(|()| world.add(node));
+        let slow = Quality { delay: Duration::from_millis(500), ..Quality::STREAM };
+        let direct = world.connect(near, far, slow).0;
+        world.connect(near, relay, Quality::STREAM);
+        world.connect(relay, far, Quality::STREAM);
+        world.run_for(Duration::from_secs(4));
+        let news = channel(&mut world, near);
+        follow(&mut world, far, news);
+        world.run_for(Duration::from_secs(10));
+        assert!(relays(&world, near).is_empty(), "neighbours need no relay");
+        publish(&mut world, near, news, "wait!");
+        world.run_for(Duration::from_millis(100));
+        world.disconnect(direct);
+        let got = |world: &World<TestNode>| read(world, far, &news, 1).is_some();
+        assert!(world.run_until(Duration::from_secs(2), got), "seed {seed}");
+    }
+}
+
 /// Nothing is looked for, carried or kept where nobody wants anything.
 #[test]
 fn routing_says_nothing_when_nothing_is_wanted() {

@@ -356,8 +356,11 @@ impl Trails {
             let begins = |path: &Path| self.next_hop(now, &path.hops, 0).is_some();
             let Some(flow) = self.flows.get(&link) else { continue };
             let gone = flow.paths().iter().take_while(|path| !begins(path)).count();
-            if let Some(flow) = self.flows.get_mut(&link) {
-                (0..gone).for_each(|_| drop(flow.drop_path()));
+            let Some(flow) = self.flows.get_mut(&link).filter(|_| gone > 0) else { continue };
+            flow.leave_first(gone);
+            if flow.path().is_none() && flow.holds() {
+                let key = flow.key;
+                self.repair(now, link, key);
             }
         }
     }

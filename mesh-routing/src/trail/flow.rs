@@ -263,6 +263,15 @@ impl Flow {
         (!self.paths.is_empty()).then(|| self.paths.remove(0))
     }
 
+    /// The first `count` paths begin at no neighbour any more. What left over the one in use and
+    /// waits for an answer is to leave again.
+    pub(crate) fn leave_first(&mut self, count: usize) {
+        if self.unanswered.is_some() {
+            self.ask_again();
+        }
+        (0..count).for_each(|_| drop(self.drop_path()));
+    }
+
     /// How many hops it is to the other end, as far as is known.
     pub(crate) fn length(&self) -> u8 {
         self.paths.first().map_or(self.length, hops)

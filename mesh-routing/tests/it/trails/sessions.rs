@@ -7,7 +7,7 @@ use mesh_routing::{Scope, TrailEvent, is_routed};
 use mesh_sim::{Quality, seeds};
 use mesh_wire::codec::List;
 use mesh_wire::message::RouteMessage;
-use mesh_wire::message::routing::Packet;
+use mesh_wire::message::routing::{Arrived, Packet};
 use mesh_wire::{FindKey, LinkId, Role, limits};
 
 use super::alone::{Alone, flow, found, hops, packet, tag};
@@ -241,6 +241,24 @@ fn when_the_first_hop_leaves_the_session_is_mended_at_once() {
         net.disconnect(first);
         assert!(calls(&mut net, 0, 3, (b"two", 5)), "seed {seed}");
         assert_eq!(net.node(0).open(), [routed], "it is the same session");
+    }
+}
+
+// spec: ROUTE-16
+#[test]
+fn a_path_is_looked_for_when_something_waits_for_it_and_not_before() {
+    for waits in [false, true] {
+        let mut node = Alone::among(3);
+        let link = node.find(1, &[tag(1), tag(7), tag(9)]);
+        node.router.secured(link, FindKey([4; 32]));
+        if waits {
+            node.router.expect(node.now, link);
+        }
+        let sent = node.send(link, 1);
+        node.hear(1, Arrived { numbers: List::new(&[sent.number]), released: 0 });
+        node.lose(1);
+        assert_eq!(node.router.relays(link), None, "its path begins at no neighbour");
+        assert_eq!(node.finds(2).len(), usize::from(waits));
     }
 }
 
