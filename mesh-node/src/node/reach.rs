@@ -51,6 +51,8 @@ struct Seek {
     /// The owner has published: just now; and nobody was found since.
     has_news: bool,
     is_unheard: bool,
+    /// It was shared with several at a time.
+    is_crowd: bool,
     due: Option<Due>,
     /// What the search under way is.
     under_way: Option<Why>,
@@ -184,14 +186,16 @@ impl<S: Store> Node<S> {
                 continue;
             }
             let news = seek.last.map_or(now.time, |at| now.time.max(at + NEWS_EVERY));
-            match self.sync.sharers(id) {
+            let sharers = self.sync.sharers(id);
+            seek.is_crowd |= sharers > 1;
+            match sharers {
                 0 if seek.under_way.is_some() => seek.is_unheard = true,
                 0 => {
                     seek.is_unheard = true;
                     seek.plan(now.time, Why::Wanted(0));
                 }
                 // Perhaps there is nobody else.
-                1 => {}
+                1 if !seek.is_crowd => {}
                 _ => seek.plan(news, Why::News),
             }
         }
@@ -207,6 +211,7 @@ impl<S: Store> Node<S> {
                 size,
                 has_news: false,
                 is_unheard: false,
+                is_crowd: false,
                 // Nobody knows a channel yet that was just made.
                 due: (role == Role::Follower).then_some(Due { at: now, why: Why::Wanted(0) }),
                 under_way: None,
@@ -303,9 +308,12 @@ impl<S: Store> Node<S> {
         };
         let due: Vec<_> = self.reach.channels.iter().filter_map(due).collect();
         for (id, why) in due {
-            let is_shared = self.sync.sharers(&id) > 0;
             let is_busy = || self.router.heard_lately(now) >= BUSY;
             let Some(seek) = self.reach.channels.get_mut(&id) else { continue };
+            // Who has nothing is company for those only who have something.
+            let mut company = self.sync.company(&id).map(|sharer| sharer.has);
+            let is_shared =
+                company.any(|has| seek.size > 0 || has.is_some_and(|(size, _)| size > 0));
             seek.due = None;
             match why {
                 Why::Wanted(_) | Why::Arrived | Why::Later(_) if is_shared => continue,
