@@ -152,6 +152,28 @@ fn who_lacks_something_when_a_link_breaks_looks_further() {
     }
 }
 
+/// Neighbours who follow a channel and have nothing of it do not wait for each other.
+// spec: ROUTE-18
+#[test]
+fn followers_who_have_nothing_look_further_than_each_other() {
+    for seed in seeds(4) {
+        let mut world = world(seed);
+        let nodes = line(&mut world, 8, Quality::STREAM);
+        let news = channel(&mut world, nodes[0]);
+        for reader in &nodes[6..] {
+            follow(&mut world, *reader, news);
+        }
+        // Near is not near enough; who finds nobody there looks further a little later.
+        let has_name = |world: &World<TestNode>, reader: usize| {
+            world.node(reader).sync().channel(&news).is_some_and(|channel| channel.items == 1)
+        };
+        let found = world.run_until(Duration::from_secs(70), |world| {
+            nodes[6..].iter().all(|reader| has_name(world, *reader))
+        });
+        assert!(found, "seed {seed}");
+    }
+}
+
 /// Nothing is looked for, carried or kept where nobody wants anything.
 #[test]
 fn routing_says_nothing_when_nothing_is_wanted() {
