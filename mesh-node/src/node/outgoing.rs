@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use bytes::Bytes;
-use mesh_routing::is_routed;
+use mesh_routing::{PACKET_ROOM, is_routed};
 use mesh_sync::Store;
 use mesh_wire::codec::Output;
 use mesh_wire::fragment::Fragments;
@@ -222,9 +222,6 @@ fn asks(message: &SyncMessage) -> bool {
         SyncMessage::Heard(_) | SyncMessage::GroupData(_) | SyncMessage::Cvs(_) => false,
     }
 }
-
-/// Bytes that the largest packet takes, with its kind and length.
-const PACKET_ROOM: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
 
 /// The handshake message that is due, if it fits.
 fn handshake_frame(handshake: &mut Handshake, now: Now, room: usize) -> Option<Vec<u8>> {

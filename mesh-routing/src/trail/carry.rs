@@ -14,8 +14,8 @@ use super::{Relaying, TrailEvent, Trails};
 
 /// Hops that a packet may go beyond the length of its path.
 const SPARE_HOPS: u8 = 8;
-/// Bytes of the largest packet.
-const LARGEST: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
+/// Room that a link must have for a packet, with its kind and length.
+pub const PACKET_ROOM: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
 
 impl Trails {
     /// Takes a packet from a neighbour.
@@ -265,7 +265,9 @@ impl Trails {
     /// The flows that may send over `link` now, as their best path begins there: those behind
     /// `after` come first, so that they take turns.
     pub(crate) fn flows_over(&self, now: Time, link: LinkId, after: LinkId) -> Vec<LinkId> {
-        if self.flows.is_empty() || !self.hops.get(&link).is_some_and(|hop| hop.has_room(LARGEST)) {
+        if self.flows.is_empty()
+            || !self.hops.get(&link).is_some_and(|hop| hop.has_room(PACKET_ROOM))
+        {
             return Vec::new();
         }
         let begins_there = |flow: &Flow| {

@@ -34,6 +34,7 @@ use mesh_wire::message::routing::RouteMessage;
 use mesh_wire::{FindKey, HopTag, LinkId, Rng, Role, Time, Wake, limits};
 
 pub use ask::flow_name;
+pub use carry::PACKET_ROOM;
 use detour::{Detour, Way};
 use flow::{Flow, Need};
 use hop::Hop;
