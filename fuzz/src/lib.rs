@@ -8,12 +8,14 @@
 //! | [`decode`] | bytes or text from a stranger |
 //! | [`link`] | what happens to the frames between two ends of a link |
 //! | [`machines`], [`router`] | what happens to two machines and the links between them |
+//! | [`sets`] | what happens to two sets and to what their holders say about them |
 
 mod bench;
 pub mod decode;
 pub mod link;
 pub mod machines;
 pub mod router;
+pub mod sets;
 mod source;
 
 /// A body and the name of its corpus and of its libFuzzer program.
@@ -51,6 +53,7 @@ pub const MACHINES: &[Target] = targets! {
     link::session
     link::stream
     router::router
+    sets::sets
     machines::sync
     machines::node
 };

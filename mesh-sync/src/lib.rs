@@ -17,6 +17,7 @@
 //! | how items flow in | `follow` |
 //! | how items and groups flow out | `serve` |
 //! | which groups are asked of whom | `fetch` |
+//! | how two peers find out in what two sets differ | [`set`] |
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -39,6 +40,7 @@ mod merkle;
 mod peer;
 mod receive;
 mod serve;
+pub mod set;
 mod status;
 pub mod store;
 mod sync;

@@ -79,6 +79,8 @@ impl<S: Store> Sync<S> {
                     peer.served.drop(page.handle);
                 }
             }
+            // No channel is a set yet: the message names a place that holds none.
+            SyncMessage::Reconcile(_) => {}
         }
         Ok(())
     }

@@ -205,6 +205,31 @@ pub const OPEN_PAGES: usize = 64;
 pub const ASKED_PAGES: usize = 2 * OPEN_PAGES;
 /// Groups asked for and not yet received, per link.
 pub const GROUPS_IN_FLIGHT: usize = 64;
+/// Levels of a spine: one for each of the 12 nibbles of a time, and the newest millisecond.
+pub const SET_LEVELS: usize = 13;
+/// Bytes of a key in a set: its time and its id.
+pub const SET_KEY_BYTES: usize = 38;
+/// Items up to which a place in the tree of a set is not divided: a node is small beside them, and
+/// all of them fit a packet or three.
+pub const SET_LEAF: usize = 64;
+/// Short ids in a list of all that is in some levels, and values in any part of a list.
+pub const SET_IDS: usize = 4096;
+/// Symbols of one round: enough for 47,000 differences; 1.5 MiB while they are decoded.
+pub const SET_SYMBOLS: usize = 65_536;
+/// Symbols that are sent before anybody has asked for them.
+pub const SET_FIRST_SYMBOLS: usize = 1024;
+/// Items that may be asked for at the end of one round.
+pub const SET_WANTS: usize = 65_536;
+/// Times that one round may ask for symbols: each costs a pass over the levels.
+pub const SET_ASKS: u32 = 16;
+/// Nodes asked for at one time.
+pub const SET_WALK: usize = 64;
+/// Times that one round may ask for nodes.
+pub const SET_WALKS: u32 = 1024;
+/// Places that a walk has still to see; where there are more, some wait for the next round.
+pub const SET_PLACES: usize = 16_384;
+/// Rounds in a row that may end with a difference before the next one compares whole hashes.
+pub const SET_ROUNDS: u32 = 2;
 /// Longest time between a change and its commit to disk.
 pub const COMMIT_TIME: Duration = Duration::from_millis(200);
 /// Bytes written and not yet committed to disk; bytes of the index count eight times.

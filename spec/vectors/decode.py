@@ -30,6 +30,11 @@ RUN_ITEMS = 512
 EDGE_HASHES = 40
 PAGE_CVS = 1024
 GROUPS_IN_FLIGHT = 64
+SET_LEVELS = 13
+SET_KEY_BYTES = 38
+SET_LEAF = 64
+SET_IDS = 4096
+SET_WALK = 64
 
 
 class Refused(Exception):
@@ -168,6 +173,34 @@ TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 
 LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN, blobs=U64)
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
+SYMBOL = layout(sum=TOKEN, check=fixed(4), count=U8)
+PREFIX = layout(length=U8, nibbles=blob(SET_KEY_BYTES))
+NODE = layout(
+    prefix=PREFIX, children=U16, hashes=many(HASH, 16),
+    keys=many(layout(time=TIME, id=HASH), SET_LEAF))
+STEPS = {
+    0x00: ("Spine", layout(
+        anchor=TIME, present=U16, levels=many(layout(digest=TOKEN, digits=U8), SET_LEVELS))),
+    0x01: ("AskIds", layout(levels=U16)),
+    0x02: ("ShortIds", layout(levels=U16, first=U32, more=U32, ids=many(TOKEN, SET_IDS))),
+    0x03: ("AskSymbols", layout(first=U32, count=U32)),
+    0x04: ("Symbols", layout(
+        levels=U16, items=U64, first=U32, more=U32, symbols=many(SYMBOL, SET_IDS))),
+    0x05: ("Findings", layout(pushes=U64, first=U32, more=U32, wanted=many(TOKEN, SET_IDS))),
+    0x06: ("Walk", layout(prefixes=many(PREFIX, SET_WALK))),
+    0x07: ("Nodes", layout(nodes=many(NODE, SET_WALK))),
+}
+
+
+def read_step(reader):  # SYNC-26
+    kind = reader.take(1)[0]
+    body = raw(reader, RECORD_BYTES)
+    if kind not in STEPS:
+        raise Refused("undefined")
+    name, of = STEPS[kind]
+    return {name: whole(of, body)}
+
+
 INTRODUCTION = layout(extensions=EXTENSIONS)
 
 MESSAGES = {
@@ -203,6 +236,7 @@ MESSAGES = {
     0x32: ("Cvs", layout(handle=U32, level=U8, cvs=many(HASH, PAGE_CVS))),
     0x34: ("GroupData", layout(handle=U32, group=U16, bytes=blob(GROUP_BYTES))),
     0x36: ("PageDrop", layout(serial=U32, handle=U32)),
+    0x38: ("Reconcile", layout(channel=U32, serial=U32, step=(2, read_step))),
 }
 
 ALONE = {

@@ -40,6 +40,12 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
             &[2, 0, 0, 0, 1],
         ]),
         "router" => linked(&travelling()),
+        // Items of both and of one, a round, the first half of the next, and lies in between.
+        "sets" => operations(&[
+            &[0, 2, 200, 0, 7, 0, 0, 100, 1, 0, 1, 0, 120, 9],
+            &[2, 3, 0, 40, 4, 2, 3, 0, 1, 3, 0, 1],
+            &[5, 0, 0, 3, 0, 9, 6, 0, 0, 0, 0, 1, 7, 3, 0, 40],
+        ]),
         "sync" => linked(&publishing(&[])),
         // The ends shake hands first, and commands name an address and a node before the 5.
         "node" => linked(&[&[2, 0, 0, 0, 8][..], &publishing(&[0, 0, 0, 5])].concat()),
@@ -146,7 +152,7 @@ fn publishing(target: &[u8]) -> Vec<u8> {
 
 /// The shortest run of one byte that `accepts`: empty lists, the first code of every enum.
 fn smallest(accepts: impl Fn(Bytes) -> bool) -> (String, Vec<u8>) {
-    let runs = (0..256).flat_map(|length| [0, 4].map(|byte| vec![byte; length]));
+    let runs = (0..256).flat_map(|length| [0, 4, 1].map(|byte| vec![byte; length]));
     let found = runs.into_iter().find(|bytes| accepts(Bytes::copy_from_slice(bytes)));
     ("smallest".into(), found.expect("some run of bytes is a value"))
 }

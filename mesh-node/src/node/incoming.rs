@@ -124,7 +124,8 @@ pub(super) fn content(message: &SyncMessage) -> u64 {
         | SyncMessage::GroupsWant(_)
         | SyncMessage::CvsWant(_)
         | SyncMessage::Cvs(_)
-        | SyncMessage::PageDrop(_) => 0,
+        | SyncMessage::PageDrop(_)
+        | SyncMessage::Reconcile(_) => 0,
     };
     bytes as u64
 }

@@ -218,7 +218,8 @@ fn asks(message: &SyncMessage) -> bool {
         | SyncMessage::PageHave(_)
         | SyncMessage::PageDrop(_)
         | SyncMessage::GroupsWant(_)
-        | SyncMessage::CvsWant(_) => true,
+        | SyncMessage::CvsWant(_)
+        | SyncMessage::Reconcile(_) => true,
         SyncMessage::Heard(_) | SyncMessage::GroupData(_) | SyncMessage::Cvs(_) => false,
     }
 }

@@ -8,4 +8,5 @@ mod disk;
 mod hostile;
 mod laws;
 mod pump;
+mod sets;
 mod world;

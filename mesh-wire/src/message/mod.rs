@@ -6,6 +6,7 @@
 pub mod find;
 pub mod link;
 pub mod routing;
+pub mod set;
 pub mod sync;
 
 use crate::codec::{Bytes, DecodeError, Problem, Reader, varint};

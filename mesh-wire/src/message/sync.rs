@@ -3,6 +3,7 @@
 //! A channel is named by its index in the list of tokens that the *sender of the message* has
 //! shared on this link. Blobs travel page by page; a page is named by the handle its *asker* chose.
 
+use super::set::Reconcile;
 use crate::codec::{Extensions, List, Opaque};
 use crate::id::WriterId;
 use crate::{Hash, Label, UnixTime, limits};
@@ -35,6 +36,8 @@ messages! {
         GroupData = 0x34,
         /// The asker needs the page no longer.
         PageDrop = 0x36,
+        /// A step towards knowing in what two sets differ.
+        Reconcile = 0x38,
     }
 }
 

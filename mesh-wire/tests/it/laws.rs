@@ -9,6 +9,7 @@ use mesh_wire::codec::Problem;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::message::link::{Close, Fragment, Padding, Ping, Pong};
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
+use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
     Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, ItemHeader, Items, PageAsk, PageDrop,
     PageHave, Share, Summary, Want,
@@ -78,6 +79,7 @@ laws! {
     cvs: Cvs,
     group_data: GroupData,
     page_drop: PageDrop,
+    reconcile: Reconcile,
     beacon: Beacon,
     item_header: ItemHeader,
     genesis: Genesis,

@@ -8,6 +8,10 @@ use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::{Close, CloseReason, Fragment, Padding, Ping, Pong};
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
+use mesh_wire::message::set::{
+    AskIds, AskSymbols, Findings, Level, Node, Nodes, Prefix, Reconcile, SetKey, ShortIds, Spine,
+    Step, Symbol, Symbols, Walk,
+};
 use mesh_wire::message::sync::{
     Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
     LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
@@ -155,6 +159,20 @@ object! {
     Cvs { handle, level, cvs }
     GroupData { handle, group, bytes }
     PageDrop { serial, handle }
+    Reconcile { channel, serial, step }
+    Spine { anchor, present, levels }
+    Level { digest, digits }
+    AskIds { levels }
+    ShortIds { levels, first, more, ids }
+    AskSymbols { first, count }
+    Symbols { levels, items, first, more, symbols }
+    Symbol { sum, check, count }
+    Findings { pushes, first, more, wanted }
+    Walk { prefixes }
+    Prefix { length, nibbles }
+    Nodes { nodes }
+    Node { prefix, children, hashes, keys }
+    SetKey { time, id }
     Beacon { versions, token, tcp_port }
     Introduction { extensions }
     Answer { versions, choice, introduction }
@@ -200,8 +218,9 @@ layer! {
     RouteMessage { Presence, Find, Found, Packet, Broken, Arrived }
     SyncMessage {
         Share, Heard, Summary, Want, Items, PageAsk, PageHave, GroupsWant, CvsWant, Cvs, GroupData,
-        PageDrop
+        PageDrop, Reconcile
     }
+    Step { Spine, AskIds, ShortIds, AskSymbols, Symbols, Findings, Walk, Nodes }
 }
 
 /// What bytes are said to be: a frame, or an object that stands alone.

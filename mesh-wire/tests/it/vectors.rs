@@ -13,6 +13,10 @@ use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::{Close, CloseReason, Fragment, Padding, Ping, Pong};
 use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
+use mesh_wire::message::set::{
+    AskIds, AskSymbols, Findings, Level, Node, Nodes, Prefix, Reconcile, SetKey, ShortIds, Spine,
+    Step, Symbol, Symbols, Walk,
+};
 use mesh_wire::message::sync::{
     Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
     LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
@@ -195,12 +199,63 @@ fn sync_examples() -> Vec<Example> {
     ]
 }
 
+fn set_examples() -> Vec<Example> {
+    let step = |name, step: Step| sync(name, Reconcile { channel: 1, serial: 2, step });
+    let level = |digits| Level { digest: [digits; 8], digits };
+    let prefix = Prefix { length: 3, nibbles: opaque(&[0x01, 0x90]) };
+    let key = SetKey { time: UnixTime(0x0190_0000_0007), id: hash(5) };
+    let nothing = Node {
+        prefix: prefix.clone(),
+        children: 0,
+        hashes: List::default(),
+        keys: List::default(),
+    };
+    let branch =
+        Node { children: 0x8002, hashes: List::new(&[hash(1), hash(2)]), ..nothing.clone() };
+    let leaf = Node { keys: List::new(&[key]), ..nothing.clone() };
+    let symbol = Symbol { sum: [7; 8], check: [8; 4], count: 255 };
+    vec![
+        step(
+            "two levels",
+            Spine {
+                anchor: UnixTime(1_764_000_000_000),
+                present: 0b1_0000_0000_0100,
+                levels: List::new(&[level(17), level(1)]),
+            }
+            .into(),
+        ),
+        step("nothing", Spine { anchor: UnixTime(0), present: 0, levels: List::default() }.into()),
+        step("which are they?", AskIds { levels: 0x0802 }.into()),
+        step(
+            "the last two",
+            ShortIds { levels: 0x0802, first: 4096, more: 0, ids: List::new(&[[1; 8], [2; 8]]) }
+                .into(),
+        ),
+        step("more symbols", AskSymbols { first: 32, count: 480 }.into()),
+        step(
+            "the first symbol",
+            Symbols { levels: 1, items: 300, first: 0, more: 31, symbols: List::new(&[symbol]) }
+                .into(),
+        ),
+        step(
+            "three to come, one wanted",
+            Findings { pushes: 3, first: 0, more: 0, wanted: List::new(&[[9; 8]]) }.into(),
+        ),
+        step("the nodes of a place", Walk { prefixes: List::new(&[prefix]) }.into()),
+        step(
+            "a branch, a leaf and nothing",
+            Nodes { nodes: List::new(&[branch, leaf, nothing]) }.into(),
+        ),
+    ]
+}
+
 /// Everything that stands in `accept`, but for the handshake.
 pub(crate) fn examples() -> Vec<Example> {
     let introduction = Introduction { extensions: Extensions::default() };
     let mut all = link_examples();
     all.extend(route_examples());
     all.extend(sync_examples());
+    all.extend(set_examples());
     all.push(alone(
         "Beacon",
         "one version",
@@ -250,6 +305,9 @@ fn refusals() -> Vec<Example> {
         ("frame", "a list longer than any", vec![0x22, 5, 0x80, 0, 0x40, 0, 0]),
         ("frame", "a count above 32 bits", vec![0x22, 8, 0xc0, 0, 0, 1, 0, 0, 0, 0]),
         ("frame", "a token cut short", vec![0x10, 7, 1, 2, 3, 4, 5, 6, 7]),
+        ("frame", "a step without a name", vec![0x38, 4, 1, 1, 8, 0]),
+        ("frame", "a step that ends before its body", vec![0x38, 6, 1, 1, 3, 3, 32, 1]),
+        ("frame", "a byte after the step's object", vec![0x38, 7, 1, 1, 3, 3, 32, 1, 0]),
         ("Beacon", "a port below 1024", [&[1, 1][..], &[8; 8], &[3, 0xff]].concat()),
         ("Beacon", "nine versions", [&[9, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[8; 10]].concat()),
         ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 3)),
