@@ -30,4 +30,4 @@ pub mod trail;
 pub use router::{RouteEvent, Router};
 #[cfg(feature = "hostile")]
 pub use trail::Habit;
-pub use trail::{Relaying, Scope, TrailEvent, is_routed};
+pub use trail::{Relaying, Scope, TrailEvent, Uplink, is_routed};

@@ -42,6 +42,13 @@ fn proof(key: &FindKey, id: &[u8; 8], (answer, last): (u8, HopTag)) -> [u8; 16] 
     hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
+/// Which copy of a FIND.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copy {
+    First,
+    Further,
+}
+
 impl Trails {
     /// Sends the FIND of a search to every neighbour.
     // spec: ROUTE-4, ROUTE-16
@@ -60,7 +67,13 @@ impl Trails {
             hops: List::default(),
         };
         let avoided = avoid.iter().filter_map(|tag| self.hop_called(now, *tag));
-        self.pass_on(now, &find, &avoided.collect::<Vec<_>>());
+        let avoided = avoided.collect::<Vec<_>>();
+        if find.hops_left > 0 {
+            self.pass_on(now, &find, &avoided);
+        }
+        if search.is_led() {
+            self.lead(now, &search.key, find);
+        }
     }
 
     /// Gives a FIND to every neighbour but these.
@@ -75,15 +88,23 @@ impl Trails {
     /// Takes a FIND from a neighbour.
     // spec: ROUTE-5
     pub(super) fn found_find(&mut self, now: Time, link: LinkId, mut find: Find) {
-        let Some(hop) = self.hops.get_mut(&link) else { return };
+        if self.take_find(now, link, &mut find) == Some(Copy::First) {
+            self.plan_to_pass_on(now, find);
+        }
+    }
+
+    /// Takes a copy of a FIND, and answers it if it means this node; else says which one it was.
+    // spec: ROUTE-5, ROUTE-6
+    pub(super) fn take_find(&mut self, now: Time, link: LinkId, find: &mut Find) -> Option<Copy> {
+        let hop = self.hops.get_mut(&link)?;
         let is_own = self.searches.iter().any(|search| search.id == find.id)
             || self.detours.contains_key(&find.id);
         if is_own || !hop.finds.take(now) {
-            return;
+            return None;
         }
         // Who is to be avoided may not care: then its neighbours do.
         if find.avoid.iter().any(|tag| hop.is_called(now, tag)) {
-            return;
+            return None;
         }
         find.cost = find.cost.saturating_add(hop.cost());
         if let Some(entry) = self.seen.get(now, &find.id) {
@@ -92,11 +113,11 @@ impl Trails {
             }
             let is_as_good = find.cost <= entry.cost.saturating_add(entry.cost / 2);
             let is_in_time = now < entry.since + limits::ANSWER_TIME;
-            let may = entry.given > 0 && entry.given < limits::ANSWERS && is_in_time && is_as_good;
-            if may {
-                self.answer(now, link, &find);
+            let is_answered = entry.given > 0;
+            if is_answered && entry.given < limits::ANSWERS && is_in_time && is_as_good {
+                self.answer(now, link, find);
             }
-            return;
+            return (!is_answered).then_some(Copy::Further);
         }
         let entry = Entry {
             ingress: link,
@@ -106,11 +127,10 @@ impl Trails {
             onward: None,
             given: 0,
             passed: 0,
+            is_led: false,
         };
         self.seen.insert(now, find.id, entry);
-        if !self.answer(now, link, &find) {
-            self.plan_to_pass_on(now, find);
-        }
+        (!self.answer(now, link, find)).then_some(Copy::First)
     }
 
     // spec: ROUTE-19
@@ -190,13 +210,16 @@ impl Trails {
     /// Takes an answer: to a question of this node's own, or to pass back.
     // spec: ROUTE-8
     pub(super) fn found_found(&mut self, now: Time, link: LinkId, mut found: Found) {
-        let way: Vec<HopTag> = found.path.iter().collect();
+        let mut way: Vec<HopTag> = found.path.iter().collect();
         if way.is_empty() || way.len() >= limits::PATH_TAGS {
             return;
         }
         if let Some(detour) = self.detours.get_mut(&found.id) {
             return detour.answer(way);
         }
+        // It need not lead over what lies before the furthest hop that is a neighbour.
+        let near = way.iter().rposition(|tag| self.hop_called(now, *tag).is_some());
+        way.drain(..near.unwrap_or(0));
         if let Some(at) = self.searches.iter().position(|search| search.id == found.id) {
             return self.found_own(now, (at, link), &found, way);
         }

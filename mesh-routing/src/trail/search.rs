@@ -24,6 +24,15 @@ pub(crate) struct Search {
     pub(crate) until: Time,
     /// Where it has led so far.
     pub(crate) found: Vec<LinkId>,
+    /// Whether there is an anchor to ask.
+    led: Led,
+}
+
+/// Whether a search asks the next anchor before it asks everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Led {
+    No,
+    Yes,
 }
 
 /// What a search is for.
@@ -51,7 +60,7 @@ impl Scope {
         match self {
             Self::Near => &[Stage::Ring],
             Self::Full => &[Stage::Ring, Stage::Everywhere, Stage::Again],
-            Self::Wide => &[Stage::Everywhere],
+            Self::Wide => &[Stage::Led, Stage::Everywhere],
         }
     }
 
@@ -64,9 +73,11 @@ impl Scope {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Ring,
+    /// Nobody but the next anchor, and whom it knows.
+    Led,
     Everywhere,
     Again,
 }
@@ -78,11 +89,12 @@ impl Search {
     pub(crate) fn new(
         now: Time,
         (key, scope, ring): (FindKey, Scope, u8),
-        wanted: Wanted,
+        (wanted, led): (Wanted, Led),
         rng: &mut Rng,
     ) -> Self {
         let (id, found) = ([0; 8], Vec::new());
-        let mut search = Self { key, scope, ring, wanted, id, stage: 0, until: now, found };
+        let stage = usize::from(scope == Scope::Wide && led == Led::No);
+        let mut search = Self { key, scope, ring, wanted, id, stage, until: now, found, led };
         search.begin(now, rng);
         search
     }
@@ -97,8 +109,10 @@ impl Search {
     fn stage(&self) -> (u8, Duration) {
         match self.scope.stages().get(self.stage) {
             Some(Stage::Ring) => {
-                (self.ring, Duration::from_millis(100 + 100 * u64::from(self.ring)))
+                let near = Duration::from_millis(100 + 100 * u64::from(self.ring));
+                (self.ring, if self.is_led() { limits::GUIDED_TIME } else { near })
             }
+            Some(Stage::Led) => (0, limits::GUIDED_TIME),
             Some(Stage::Everywhere) => (EVERYWHERE, Duration::from_millis(2500)),
             Some(Stage::Again) | None => (EVERYWHERE, Duration::from_millis(4000)),
         }
@@ -117,7 +131,13 @@ impl Search {
     /// Whether it has failed but for this stage: perhaps there is no way but over those that are
     /// to be avoided.
     pub(crate) fn is_last(&self) -> bool {
-        self.stage + 1 == self.scope.stages().len() && self.stage > 0
+        self.scope.stages().get(self.stage) == Some(&Stage::Again)
+    }
+
+    /// Whether the next anchor is asked in this stage.
+    // spec: ROUTE-24
+    pub(crate) fn is_led(&self) -> bool {
+        self.led == Led::Yes && self.stage == 0 && self.scope != Scope::Near
     }
 
     /// Somebody was found; a little later the search is over.
@@ -133,6 +153,9 @@ impl Search {
     /// How far its FIND goes: a random hop or two more than the ring says, so that who hears it
     /// cannot count back to the asker.
     pub(crate) fn hops(&self, rng: &mut Rng) -> u8 {
-        self.stage().0.saturating_add(rng.below(2) as u8)
+        match self.stage().0 {
+            0 => 0,
+            hops => hops.saturating_add(rng.below(2) as u8),
+        }
     }
 }
