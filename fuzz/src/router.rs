@@ -4,11 +4,13 @@
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use mesh_routing::{RouteEvent, Router, Scope, TrailEvent, flow_name};
+use mesh_routing::{RouteEvent, Router, Scope, TrailEvent, Uplink, flow_name};
 use mesh_sim::seed;
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::find::PortNumber;
-use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, RouteMessage};
+use mesh_wire::message::routing::{
+    Anchor, Arrived, Broken, Find, Found, Guided, Packet, Register, RouteMessage,
+};
 use mesh_wire::{Address, FindKey, HopTag, Input, LinkId, Machine, Now, Time, Wake, limits};
 
 use crate::bench::{Bench, Kind, secured};
@@ -89,7 +91,7 @@ fn command(owners: &mut [Owner; 2], now: Now, source: &mut Source<'_>) {
     let owner = &mut owners[source.below(2)];
     let from = SocketAddr::from(([192, 0, 2, source.byte()], 1024 + u16::from(source.byte())));
     let from = Address::socket("tcp", from);
-    match source.byte() % 10 {
+    match source.byte() % 11 {
         0 => owner.router.heard(now.time, &from, source.bytes()),
         1 => owner.router.listen(now.time, PortNumber::new(source.below(1 << 16) as u16)),
         2 => owner.router.keep(now.time, from),
@@ -99,6 +101,7 @@ fn command(owners: &mut [Owner; 2], now: Now, source: &mut Source<'_>) {
         6 => drop(owner.router.seek(now.time, source.pick(&KEYS), Scope::Full)),
         7 => owner.hear_of_longer_way(now, hops(tags, source)),
         8 => owner.use_link(now, source),
+        10 => owner.router.set_uplink(now.time, source.pick(&[Uplink::None, Uplink::Works])),
         _ => made_up(owner, now, (tags, source)),
     }
 }
@@ -113,7 +116,7 @@ fn made_up(owner: &mut Owner, now: Now, (tags, source): ([HopTag; 2], &mut Sourc
     let (number, hops_left) = (u32::from(source.byte()), source.byte());
     let hops = hops(tags, source);
     let path = List::new(&hops);
-    match source.byte() % 4 {
+    match source.byte() % 7 {
         0 => {
             let frame = Opaque::new(source.bytes()).expect("255 bytes fit");
             let patches = source.byte() % (limits::PATCHES + 2);
@@ -121,11 +124,16 @@ fn made_up(owner: &mut Owner, now: Now, (tags, source): ([HopTag; 2], &mut Sourc
         }
         1 => owner.hear(now, Broken { flow, hops_left, position, gap: source.byte() % 8, path }),
         2 => {
-            let (cost, avoid, hops) = (number, List::default(), List::new(&hops));
-            owner.hear(
-                now,
-                Find { id: flow, hops_left, cost, avoid, tag: [0; 8], state: [0; 4], hops },
-            );
+            owner.hear(now, Find { hops: List::new(&hops), ..question(flow, hops_left, number) });
+        }
+        4 => owner.hear(now, Anchor { id: flow, number, hops: hops_left % 20 }),
+        5 => {
+            let tags = List::new(&[[source.byte() % 2; 8]]);
+            owner.hear(now, Register { path: List::new(&hops), tags });
+        }
+        6 => {
+            let (find, way) = (question(flow, hops_left, number), List::new(&hops));
+            owner.hear(now, Guided { find, tags: List::new(&[[source.byte() % 2; 8]]), way });
         }
         _ => {
             let numbers: Vec<u32> = (0..u32::from(hops_left)).map(|n| number + n).collect();
@@ -133,6 +141,11 @@ fn made_up(owner: &mut Owner, now: Now, (tags, source): ([HopTag; 2], &mut Sourc
             owner.hear(now, Arrived { numbers: List::new(&numbers), released });
         }
     }
+}
+
+fn question(id: [u8; 8], hops_left: u8, cost: u32) -> Find {
+    let (avoid, hops) = (List::default(), List::default());
+    Find { id, hops_left, cost, avoid, tag: [0; 8], state: [0; 4], hops }
 }
 
 /// Up to seven hops: the two, and others.

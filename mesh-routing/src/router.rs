@@ -18,7 +18,7 @@ use crate::announce::Schedule;
 use crate::fixed::Fixed;
 use crate::surroundings::Surroundings;
 use crate::trail::search::Wanted;
-use crate::trail::{Relaying, Scope, TrailEvent, Trails};
+use crate::trail::{Relaying, Scope, TrailEvent, Trails, Uplink};
 
 /// Something the owner of a [`Router`] is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +128,12 @@ impl Router {
     #[must_use]
     pub fn relaying(&self) -> Relaying {
         self.trails.relaying
+    }
+
+    /// Whether this node has an uplink from now on: then it is an anchor for those around it.
+    // spec: ROUTE-20
+    pub fn set_uplink(&mut self, now: Time, uplink: Uplink) {
+        self.trails.set_uplink(now, uplink);
     }
 
     /// Interfaces or addresses changed: whoever is there now has not heard us yet.
@@ -340,6 +346,7 @@ impl Machine for Router {
     type Event = RouteEvent;
 
     fn handle(&mut self, now: Now, input: Input<RouteMessage>) {
+        self.trails.clock = now;
         match input {
             Input::LinkUp(link, state) => {
                 self.neighbours.insert(link, Neighbour::new(state.carrier));

@@ -157,10 +157,33 @@ pub const DETOUR_LIFE: Duration = Duration::from_secs(10);
 pub const DETOURS: usize = 16;
 /// How long a hop tag that was changed is still good.
 pub const TAG_GRACE: Duration = Duration::from_secs(60);
+/// Time between two things an anchor says about itself.
+pub const ANCHOR_EVERY: Duration = Duration::from_secs(60);
+/// Without news of an anchor for so long, it is forgotten: two may be lost.
+pub const ANCHOR_LIFE: Duration = Duration::from_secs(150);
+/// Anchors that a node knows the way to and tells its neighbours of: the next one and one more.
+pub const ANCHORS: usize = 2;
+/// Hops to an anchor: a path up to one, over another and down again fits [`PATH_TAGS`].
+pub const ANCHOR_HOPS: usize = 16;
+/// Time between two registrations with the next anchor: a registered path has outlived the tag of
+/// a relay for a minute at most.
+pub const REGISTER_EVERY: Duration = Duration::from_secs(120);
+/// How long an anchor remembers a registration: the next one may take its time.
+pub const REGISTRATION_LIFE: Duration = Duration::from_secs(150);
+/// Registrations an anchor remembers; when more come, the oldest of the link of which there are
+/// most goes. About 200 B each.
+pub const REGISTRATIONS: usize = 512;
+/// Find keys in one registration.
+pub const REGISTERED_TAGS: usize = 32;
+/// How long the answer to a question is waited for that went to an anchor, before everybody is
+/// asked: twice 30 hops of 25 ms.
+pub const GUIDED_TIME: Duration = Duration::from_millis(1500);
 /// Packets without an answer for so long make a node doubt a path.
 pub const DOUBT_TIME: Duration = Duration::from_secs(3);
 /// The same where nobody has ever answered.
 pub const TURN_TIME: Duration = Duration::from_secs(1);
+/// The least of both for each hop of the path: half of it is what an answer takes there and back.
+pub const DOUBT_TIME_PER_HOP: Duration = Duration::from_millis(250);
 /// A session over relays that carries nothing for so long is let go.
 pub const FLOW_IDLE: Duration = Duration::from_secs(90);
 

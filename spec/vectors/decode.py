@@ -18,6 +18,8 @@ VERSIONS = 8
 PATH_TAGS = 40
 DETOUR_TAGS = 8
 AVOIDED = 16
+ANCHOR_HOPS = 16
+REGISTERED_TAGS = 32
 PACKET_BYTES = 1024
 ACKS = 32
 DATAGRAM_BYTES = 1232
@@ -202,6 +204,9 @@ def read_step(reader):  # SYNC-26
 
 
 INTRODUCTION = layout(extensions=EXTENSIONS)
+FIND = layout(
+    id=TOKEN, hops_left=U8, cost=U32, avoid=many(HOP, AVOIDED), tag=TOKEN, state=fixed(4),
+    hops=many(HOP, DETOUR_TAGS))
 
 MESSAGES = {
     0x00: ("Padding", layout(zeros=blob(RECORD_BYTES))),
@@ -211,9 +216,7 @@ MESSAGES = {
     0x04: ("Pong", layout(nonce=U64)),
     0x05: ("Fragment", layout(message=U32, index=U16, total=U16, bytes=blob(DATAGRAM_BYTES))),
     0x10: ("Presence", layout(token=TOKEN, tag=HOP, heard=TOKEN, answer=U8)),
-    0x12: ("Find", layout(
-        id=TOKEN, hops_left=U8, cost=U32, avoid=many(HOP, AVOIDED), tag=TOKEN, state=fixed(4),
-        hops=many(HOP, DETOUR_TAGS))),
+    0x12: ("Find", FIND),
     0x14: ("Found", layout(
         id=TOKEN, answer=U8, cost=U32, proof=fixed(16), path=many(HOP, PATH_TAGS))),
     0x16: ("Packet", layout(
@@ -222,6 +225,10 @@ MESSAGES = {
     0x18: ("Broken", layout(
         flow=TOKEN, hops_left=U8, position=U8, gap=U8, path=many(HOP, PATH_TAGS))),
     0x1A: ("Arrived", layout(numbers=many(U32, ACKS), released=U64)),
+    0x1C: ("Anchor", layout(id=TOKEN, number=U32, hops=U8)),
+    0x1D: ("Guided", layout(find=FIND, tags=many(TOKEN, 2), way=many(HOP, ANCHOR_HOPS))),
+    0x1E: ("Register", layout(
+        path=many(HOP, ANCHOR_HOPS), tags=many(TOKEN, REGISTERED_TAGS))),
     0x20: ("Share", layout(serial=U32, tokens=many(TOKEN, SHARED_CHANNELS))),
     0x22: ("Heard", layout(serials=many(U32, SHARED_CHANNELS))),
     0x24: ("Summary", layout(serial=U32, channel=U32, logs=many(LOG_SUMMARY, LOGS))),

@@ -106,7 +106,8 @@ fn linked(first: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The second router answers the first, which hears of a longer way, sends packets along, and hears
-/// one, of a gap, and that packets arrived.
+/// one, of a gap, and that packets arrived. The second becomes an anchor; each hears of another,
+/// somebody registers, and a question is led.
 fn travelling() -> Vec<u8> {
     let command = |who: u8, rest: &[u8]| [&[7, 0, who, 0, 0][..], rest].concat();
     let exchange = [2, 0, 0, 0, 63];
@@ -125,6 +126,19 @@ fn travelling() -> Vec<u8> {
         &command(0, &[9, 0, 0, 0, 9, 0, 3, 10]),
         &exchange,
         &wait,
+        &exchange,
+        &command(1, &[10, 1]),
+        &command(0, &[9, 1, 0, 1, 0, 0, 4]),
+        &command(1, &[9, 1, 0, 1, 0, 0, 4]),
+        &wait,
+        &exchange,
+        &command(0, &[5, 1, 1]),
+        &wait,
+        &command(1, &[9, 1, 0, 1, 0, 1, 0, 5, 1]),
+        &command(0, &[9, 1, 0, 1, 0, 1, 8, 5, 1]),
+        &command(1, &[9, 2, 0, 1, 9, 0, 6, 1]),
+        &exchange,
+        &command(0, &[9, 3, 0, 1, 9, 0, 6, 1]),
         &exchange,
     ]
     .concat()

@@ -355,26 +355,29 @@ impl<S: Store> Node<S> {
         let Some(state) = self.links.get_mut(&id) else { return };
         let before = core::mem::replace(&mut state.phase, Phase::Closed);
         self.admission.done(id);
-        let had_session = match before {
-            Phase::Knocking { .. } | Phase::Handshake(_) => false,
+        let peer = match before {
+            Phase::Knocking { .. } | Phase::Handshake(_) => None,
             Phase::Open(open) => {
                 let (link, peer, at) = (id, open.peer, now.time);
                 let (since, traffic) = (state.since, state.traffic);
                 let end = open.control.end.unwrap_or(LinkEnd::Lost);
                 self.departures.push(Departure { link, peer, since, at, traffic, end });
-                true
+                Some(peer)
             }
             Phase::Closed => return,
         };
         self.refuse(id);
         self.not_met(now.time, id);
-        if had_session {
+        if let Some(peer) = peer {
             if !is_routed(id) {
                 self.router.handle(now, Input::LinkDown(id));
             }
             let unfinished: Vec<_> = self.sync.unfinished(id).collect();
             self.sync.handle(now, Input::LinkDown(id));
-            self.look_again(now.time, &unfinished);
+            let is_here = |link: &LinkState| link.peer() == Some(peer) && !link.is_leaving();
+            if !self.links.values().any(is_here) {
+                self.look_again(now.time, &unfinished);
+            }
             self.changed();
         }
     }

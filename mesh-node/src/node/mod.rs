@@ -26,7 +26,7 @@ use core::time::Duration;
 use bytes::Bytes;
 #[cfg(feature = "hostile")]
 pub use mesh_routing::Habit;
-pub use mesh_routing::Relaying;
+pub use mesh_routing::{Relaying, Uplink};
 use mesh_routing::{RouteEvent, Router, TrailEvent};
 use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
 use mesh_wire::admission::{Admission, Source};
@@ -188,6 +188,11 @@ impl<S: Store> Node<S> {
     #[must_use]
     pub fn relaying(&self) -> Relaying {
         self.router.relaying()
+    }
+
+    /// Whether it has an uplink from now on: then it is an anchor for those around it.
+    pub fn set_uplink(&mut self, now: Now, uplink: Uplink) {
+        self.router.set_uplink(now.time, uplink);
     }
 
     /// Interfaces or addresses changed.

@@ -55,6 +55,15 @@ pub fn flow_name(key: &FindKey, nonce: [u8; 4]) -> [u8; 8] {
     name
 }
 
+/// Which copy of a FIND.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copy {
+    First,
+    /// The first, but from somebody who was blamed.
+    Doubtful,
+    Further,
+}
+
 impl Trails {
     /// Sends the FIND of a search to every neighbour.
     // spec: ROUTE-4, ROUTE-16
@@ -74,7 +83,13 @@ impl Trails {
             hops: List::default(),
         };
         let avoided = avoid.iter().filter_map(|tag| self.hop_called(now, *tag));
-        self.pass_on(now, &find, &avoided.collect::<Vec<_>>());
+        let avoided = avoided.collect::<Vec<_>>();
+        if find.hops_left > 0 {
+            self.pass_on(now, &find, &avoided);
+        }
+        if search.is_led() {
+            self.lead(now, &search.key, find);
+        }
     }
 
     /// Gives a FIND to every neighbour but these.
@@ -89,15 +104,25 @@ impl Trails {
     /// Takes a FIND from a neighbour.
     // spec: ROUTE-5
     pub(super) fn found_find(&mut self, now: Time, link: LinkId, mut find: Find) {
-        let Some(hop) = self.hops.get_mut(&link) else { return };
+        match self.take_find(now, link, &mut find) {
+            Some(Copy::First) => self.plan_to_pass_on(now, find, Duration::ZERO),
+            Some(Copy::Doubtful) => self.plan_to_pass_on(now, find, DOUBTFUL),
+            Some(Copy::Further) | None => {}
+        }
+    }
+
+    /// Takes a copy of a FIND, and answers it if it means this node; else says which one it was.
+    // spec: ROUTE-5, ROUTE-6
+    pub(super) fn take_find(&mut self, now: Time, link: LinkId, find: &mut Find) -> Option<Copy> {
+        let hop = self.hops.get_mut(&link)?;
         let is_own = self.searches.iter().any(|search| search.id == find.id)
             || self.detours.contains_key(&find.id);
         if is_own || !hop.finds.take(now) {
-            return;
+            return None;
         }
         // Who is to be avoided may not care: then its neighbours do.
         if find.avoid.iter().any(|tag| hop.is_called(now, tag)) {
-            return;
+            return None;
         }
         find.cost = find.cost.saturating_add(hop.cost());
         let is_blamed = self.repute.blamed(now).any(|tag| hop.is_called(now, tag));
@@ -107,15 +132,15 @@ impl Trails {
             }
             if entry.is_doubtful && !is_blamed && entry.onward.is_some() {
                 (entry.ingress, entry.cost, entry.is_doubtful) = (link, find.cost, false);
-                return self.plan_to_pass_on(now, find, Duration::ZERO);
+                return Some(Copy::First);
             }
             let is_as_good = find.cost <= entry.cost.saturating_add(entry.cost / 2);
             let is_in_time = now < entry.since + limits::ANSWER_TIME;
-            let may = entry.given > 0 && entry.given < limits::ANSWERS && is_in_time && is_as_good;
-            if may {
-                self.answer(now, link, &find);
+            let is_answered = entry.given > 0;
+            if is_answered && entry.given < limits::ANSWERS && is_in_time && is_as_good {
+                self.answer(now, link, find);
             }
-            return;
+            return (!is_answered).then_some(Copy::Further);
         }
         let entry = Entry {
             is_doubtful: is_blamed,
@@ -126,12 +151,11 @@ impl Trails {
             onward: None,
             given: 0,
             passed: 0,
+            is_led: false,
         };
         self.seen.insert(now, find.id, entry);
-        if !self.answer(now, link, &find) {
-            let doubt = if is_blamed { DOUBTFUL } else { Duration::ZERO };
-            self.plan_to_pass_on(now, find, doubt);
-        }
+        let copy = if is_blamed { Copy::Doubtful } else { Copy::First };
+        (!self.answer(now, link, find)).then_some(copy)
     }
 
     // spec: ROUTE-19
@@ -211,13 +235,16 @@ impl Trails {
     /// Takes an answer: to a question of this node's own, or to pass back.
     // spec: ROUTE-8
     pub(super) fn found_found(&mut self, now: Time, link: LinkId, mut found: Found) {
-        let way: Vec<HopTag> = found.path.iter().collect();
+        let mut way: Vec<HopTag> = found.path.iter().collect();
         if way.is_empty() || way.len() >= limits::PATH_TAGS {
             return;
         }
         if let Some(detour) = self.detours.get_mut(&found.id) {
             return detour.answer(way);
         }
+        // It need not lead over what lies before the furthest hop that is a neighbour.
+        let near = way.iter().rposition(|tag| self.hop_called(now, *tag).is_some());
+        way.drain(..near.unwrap_or(0));
         if let Some(at) = self.searches.iter().position(|search| search.id == found.id) {
             return self.found_own(now, (at, link), &found, way);
         }

@@ -229,7 +229,10 @@ impl Trails {
             let relays = path.get(1..gap).unwrap_or_default();
             return self.repute.absolve(now, relays);
         }
-        flow.broken(path, gap);
+        // Late news of a path left before change nothing.
+        if !flow.broken(path, gap) {
+            return;
+        }
         let (link, key) = (*link, flow.key);
         if flow.path().is_some() {
             self.events.push_back(TrailEvent::Mended(link));

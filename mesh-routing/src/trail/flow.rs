@@ -278,17 +278,19 @@ impl Flow {
     }
 
     /// The paths with this gap behind their hop number `gap` are no good, and what left over the
-    /// one in use is lost.
+    /// one in use is lost. Says whether that is one of them.
     // spec: ROUTE-17
-    pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) {
-        let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return };
+    pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) -> bool {
+        let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return false };
         self.length = self.length();
         let is_bad = |known: &Path| known.hops.windows(2).any(|pair| pair == bad);
-        if self.paths.first().is_some_and(is_bad) {
+        let is_in_use = self.paths.first().is_some_and(is_bad);
+        if is_in_use {
             self.unanswered = None;
             self.ask_again();
         }
         self.paths.retain(|known| !is_bad(known));
+        is_in_use
     }
 
     /// What is due at `now`, if anything.
@@ -319,12 +321,13 @@ impl Flow {
         self.unanswered.map(|since| since + self.patience())
     }
 
-    /// How long an answer is waited for: less when none ever came.
+    /// How long an answer is waited for: less when none ever came, more over a long way.
     fn patience(&self) -> Duration {
-        match self.stage {
+        let least = match self.stage {
             Stage::Asked => limits::TURN_TIME,
             Stage::Answered => limits::DOUBT_TIME,
-        }
+        };
+        least.max(limits::DOUBT_TIME_PER_HOP * u32::from(self.length()))
     }
 
     fn idle_at(&self) -> Time {

@@ -30,6 +30,8 @@ pub(crate) struct Hop {
     /// The tag before, while it is still good.
     before: Option<(HopTag, Time)>,
     pub(crate) finds: Budget,
+    /// Until when it is thought to be an anchor.
+    anchor_until: Option<Time>,
     control: VecDeque<RouteMessage>,
     /// FINDs that wait, and since when.
     asking: VecDeque<(Time, Find)>,
@@ -123,6 +125,7 @@ impl Hop {
             tag: None,
             before: None,
             finds: Budget { left: limits::FIND_BURST, since: now },
+            anchor_until: None,
             control: VecDeque::new(),
             asking: VecDeque::new(),
             waiting: Turns::default(),
@@ -153,6 +156,15 @@ impl Hop {
 
     pub(crate) fn is_called(&self, now: Time, tag: HopTag) -> bool {
         self.tag == Some(tag) || self.before.is_some_and(|(t, until)| t == tag && now < until)
+    }
+
+    /// It has said that it is an anchor.
+    pub(crate) fn is_anchor_until(&mut self, until: Time) {
+        self.anchor_until = Some(until);
+    }
+
+    pub(crate) fn is_anchor(&self, now: Time) -> bool {
+        self.anchor_until.is_some_and(|until| now < until)
     }
 
     /// Something came over the link: it is there.

@@ -10,14 +10,18 @@
 //! | which relays it avoids | `repute` |
 //! | a way around a gap | `detour` |
 //! | whose packets leave first | `turns` |
+//! | the next nodes with an uplink, and who has registered with them | `anchor` |
+//! | what goes to them, and what they lead on | `guide` |
 //!
 //! A relay knows the neighbours before and behind it on a path and nothing about its ends; it
 //! holds no state per destination or flow.
 
+pub(crate) mod anchor;
 mod ask;
 mod carry;
 pub(crate) mod detour;
 pub(crate) mod flow;
+mod guide;
 pub(crate) mod hop;
 #[cfg(feature = "hostile")]
 pub(crate) mod hostile;
@@ -31,8 +35,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mesh_wire::message::routing::RouteMessage;
-use mesh_wire::{FindKey, HopTag, LinkId, Rng, Role, Time, Wake, limits};
+use mesh_wire::{FindKey, HopTag, LinkId, Now, Rng, Role, Time, Wake, limits};
 
+use anchor::Anchors;
+pub use anchor::Uplink;
 pub use ask::flow_name;
 pub use carry::PACKET_ROOM;
 use detour::{Detour, Way};
@@ -42,7 +48,7 @@ use hop::Hop;
 pub use hostile::Habit;
 use repute::Repute;
 pub use search::Scope;
-use search::{Search, Wanted};
+use search::{Led, Search, Wanted};
 use seen::Seen;
 
 /// Numbers of routed links begin here: those of a medium never get so far.
@@ -110,6 +116,12 @@ pub(crate) struct Trails {
     ways: Vec<Way>,
     repute: Repute,
     pub(crate) relaying: Relaying,
+    anchors: Anchors,
+    /// When this node registers with the next one, and over which link it did.
+    register_at: Option<Time>,
+    registered_over: Option<LinkId>,
+    /// What its clocks said last.
+    pub(crate) clock: Now,
     events: VecDeque<TrailEvent>,
     #[cfg(feature = "hostile")]
     pub(crate) habit: hostile::Habit,
@@ -134,6 +146,10 @@ impl Trails {
             ways: Vec::new(),
             repute: Repute::default(),
             relaying: Relaying::All,
+            anchors: Anchors::default(),
+            register_at: None,
+            registered_over: None,
+            clock: Now::default(),
             events: VecDeque::new(),
             #[cfg(feature = "hostile")]
             habit: hostile::Habit::Good,
@@ -152,6 +168,7 @@ impl Trails {
     pub(crate) fn rotate(&mut self, now: Time) {
         self.before = Some((self.tag, now + limits::TAG_GRACE));
         self.tag = HopTag(self.rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
+        self.anchors.rotate(&mut self.rng);
     }
 
     /// Whether this node is to take another tag as a neighbour bears its own. Not again while the
@@ -167,7 +184,10 @@ impl Trails {
 
     /// This node answers whoever looks for one of these.
     pub(crate) fn answer_to(&mut self, keys: impl IntoIterator<Item = (FindKey, u64)>) {
-        self.keys = keys.into_iter().collect();
+        let before = core::mem::replace(&mut self.keys, keys.into_iter().collect());
+        if !self.keys.keys().eq(before.keys()) {
+            self.keys_changed(self.clock.time);
+        }
     }
 
     /// There is so much of what belongs to one of these keys.
@@ -196,17 +216,23 @@ impl Trails {
         if self.searches.len() >= limits::SEARCHES || self.hops.is_empty() {
             return false;
         }
-        let ring = match wanted {
-            Wanted::Anybody => search::RING,
-            Wanted::Path(link) => self.flows.get(&link).map_or(search::RING, Flow::length),
+        let led = if self.can_be_led(now) { Led::Yes } else { Led::No };
+        let ring = match (wanted, led) {
+            (Wanted::Anybody, _) | (Wanted::Path(_), Led::Yes) => search::RING,
+            (Wanted::Path(link), Led::No) => {
+                self.flows.get(&link).map_or(search::RING, Flow::length)
+            }
         };
-        let search = Search::new(now, (key, scope, ring), wanted, &mut self.rng);
+        let search = Search::new(now, (key, scope, ring), (wanted, led), &mut self.rng);
         self.ask(now, &search);
         self.searches.push(search);
         true
     }
 
     pub(crate) fn link_up(&mut self, now: Time, link: LinkId) {
+        if self.hops.is_empty() {
+            self.anchors.arrive(now, &mut self.rng);
+        }
         self.hops.insert(link, Hop::new(now));
     }
 
@@ -214,8 +240,11 @@ impl Trails {
         let Some(hop) = self.hops.remove(&link) else { return };
         self.again(now, hop.dissolve());
         self.leave_gone(now);
+        self.leave_anchor(now, link);
         if self.hops.is_empty() {
             self.seen.clear();
+            self.anchors.clear();
+            self.register_at = None;
             self.detours.clear();
             self.ways.clear();
             for flow in core::mem::take(&mut self.flows).into_keys() {
@@ -251,6 +280,7 @@ impl Trails {
     pub(crate) fn secured(&mut self, link: LinkId, key: FindKey) {
         if let Some(flow) = self.flows.get_mut(&link) {
             flow.secured(key);
+            self.keys_changed(self.clock.time);
         }
     }
 
@@ -288,6 +318,9 @@ impl Trails {
             RouteMessage::Packet(packet) => self.packet(now, link, packet),
             RouteMessage::Broken(broken) => self.broken(now, broken),
             RouteMessage::Arrived(arrived) => hop.acknowledge(now, &arrived),
+            RouteMessage::Anchor(anchor) => self.anchor(now, link, &anchor),
+            RouteMessage::Guided(guided) => self.guided(now, link, guided),
+            RouteMessage::Register(register) => self.registers(now, link, register),
         }
     }
 
@@ -299,6 +332,7 @@ impl Trails {
         for (find, heard) in self.seen.due(now) {
             self.pass_on(now, &find, &heard);
         }
+        self.tick_anchors(now);
         self.tick_hops(now);
         self.tick_detours(now);
         self.tick_searches(now);
@@ -374,6 +408,8 @@ impl Trails {
         let wake = |at: Option<Time>, reason| at.map(|at| Wake { at, reason });
         [
             wake(self.seen.wake_at(), "pass on a find"),
+            wake(self.anchors.wake_at(), "tell of an anchor"),
+            wake(self.register_at, "register with an anchor"),
             wake(self.hops.values().filter_map(Hop::wake_at).min(), "acknowledge packets"),
             wake(self.detours.values().map(|detour| detour.until).min(), "lead around a gap"),
             wake(self.searches.iter().map(|search| search.until).min(), "search further"),
@@ -389,6 +425,6 @@ impl Trails {
         let hops: usize = self.hops.values().map(Hop::weight).sum();
         let flows: usize = self.flows.values().map(Flow::weight).sum();
         let detours: usize = self.detours.values().map(Detour::weight).sum();
-        hops + flows + detours + self.seen.weight()
+        hops + flows + detours + self.seen.weight() + self.anchors.weight()
     }
 }

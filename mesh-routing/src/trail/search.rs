@@ -24,6 +24,15 @@ pub(crate) struct Search {
     pub(crate) until: Time,
     /// Where it has led so far.
     pub(crate) found: Vec<LinkId>,
+    /// Whether there is an anchor to ask.
+    led: Led,
+}
+
+/// Whether a search asks the next anchor before it asks everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Led {
+    No,
+    Yes,
 }
 
 /// What a search is for.
@@ -56,9 +65,11 @@ impl Scope {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Ring,
+    /// Nobody but the next anchor, and whom it knows.
+    Led,
     Everywhere,
     Again,
 }
@@ -70,11 +81,11 @@ impl Search {
     pub(crate) fn new(
         now: Time,
         (key, scope, ring): (FindKey, Scope, u8),
-        wanted: Wanted,
+        (wanted, led): (Wanted, Led),
         rng: &mut Rng,
     ) -> Self {
         let (id, found) = ([0; 8], Vec::new());
-        let mut search = Self { key, scope, ring, wanted, id, stage: 0, until: now, found };
+        let mut search = Self { key, scope, ring, wanted, id, stage: 0, until: now, found, led };
         search.begin(now, rng);
         search
     }
@@ -86,11 +97,14 @@ impl Search {
 
     /// The other end of a flow is seldom further away than it was; anybody else may be anywhere.
     fn stages(&self) -> &'static [Stage] {
-        match (self.wanted, self.scope) {
-            (Wanted::Path(_), _) => &[Stage::Ring, Stage::Everywhere, Stage::Again],
-            (Wanted::Anybody, Scope::Near) => &[Stage::Ring],
-            (Wanted::Anybody, Scope::Full) => &[Stage::Everywhere, Stage::Again],
-            (Wanted::Anybody, Scope::Wide) => &[Stage::Everywhere],
+        match (self.wanted, self.scope, self.led) {
+            (Wanted::Path(_), _, _) | (Wanted::Anybody, Scope::Full, Led::Yes) => {
+                &[Stage::Ring, Stage::Everywhere, Stage::Again]
+            }
+            (Wanted::Anybody, Scope::Near, _) => &[Stage::Ring],
+            (Wanted::Anybody, Scope::Full, Led::No) => &[Stage::Everywhere, Stage::Again],
+            (Wanted::Anybody, Scope::Wide, Led::Yes) => &[Stage::Led, Stage::Everywhere],
+            (Wanted::Anybody, Scope::Wide, Led::No) => &[Stage::Everywhere],
         }
     }
 
@@ -99,8 +113,10 @@ impl Search {
     fn stage(&self) -> (u8, Duration) {
         match self.stages().get(self.stage) {
             Some(Stage::Ring) => {
-                (self.ring, Duration::from_millis(100 + 100 * u64::from(self.ring)))
+                let near = Duration::from_millis(100 + 100 * u64::from(self.ring));
+                (self.ring, if self.is_led() { limits::GUIDED_TIME } else { near })
             }
+            Some(Stage::Led) => (0, limits::GUIDED_TIME),
             Some(Stage::Everywhere) => (EVERYWHERE, Duration::from_millis(2500)),
             Some(Stage::Again) | None => (EVERYWHERE, Duration::from_millis(4000)),
         }
@@ -119,7 +135,13 @@ impl Search {
     /// Whether it has failed but for this stage: perhaps there is no way but over those that are
     /// to be avoided.
     pub(crate) fn is_last(&self) -> bool {
-        self.stage + 1 == self.stages().len() && self.stage > 0
+        self.stages().get(self.stage) == Some(&Stage::Again)
+    }
+
+    /// Whether the next anchor is asked in this stage.
+    // spec: ROUTE-24
+    pub(crate) fn is_led(&self) -> bool {
+        self.led == Led::Yes && self.stage == 0 && self.scope != Scope::Near
     }
 
     /// Somebody was found; a little later the search is over.
@@ -135,6 +157,9 @@ impl Search {
     /// How far its FIND goes: a random hop or two more than the ring says, so that who hears it
     /// cannot count back to the asker.
     pub(crate) fn hops(&self, rng: &mut Rng) -> u8 {
-        self.stage().0.saturating_add(rng.below(2) as u8)
+        match self.stage().0 {
+            0 => 0,
+            hops => hops.saturating_add(rng.below(2) as u8),
+        }
     }
 }

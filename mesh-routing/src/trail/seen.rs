@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) given: u8,
     /// Answers passed back.
     pub(crate) passed: u8,
+    /// Whether it has gone on to an anchor.
+    pub(crate) is_led: bool,
 }
 
 impl Seen {
@@ -67,9 +69,9 @@ impl Seen {
         onward.map(|(at, _)| *at).min()
     }
 
-    /// How many are remembered.
+    /// How many went to everybody and are remembered.
     pub(crate) fn count(&self, now: Time) -> usize {
-        let recent = |entry: &&Entry| now < entry.since + limits::FIND_LIFE;
+        let recent = |entry: &&Entry| now < entry.since + limits::FIND_LIFE && !entry.is_led;
         self.finds.values().filter(recent).count()
     }
 

@@ -1,7 +1,7 @@
 //! The ten laws.
 
 use bytes::Bytes;
-use mesh_routing::{Router, Scope};
+use mesh_routing::{Router, Scope, Uplink};
 use mesh_sim::Subject;
 use mesh_wire::codec::List;
 use mesh_wire::message::find::{Beacon, PortNumber};
@@ -25,13 +25,15 @@ fn key(rng: &mut Rng) -> FindKey {
 }
 
 fn command(router: &mut Router, now: Now, rng: &mut Rng) {
-    match rng.below(24) {
+    match rng.below(26) {
         0..=3 => router.listen(now.time, PortNumber::new(2000)),
         4..=7 => router.surroundings_changed(now.time),
         8..=13 => router.heard(now.time, &address(rng), beacon(rng)),
         14..=17 => router.dial_failed(now.time, &address(rng)),
         18..=20 => router.rotate(now.time),
         21 | 22 => router.answer_to([(key(rng), rng.below(3))]),
+        23 => router.set_uplink(now.time, Uplink::Works),
+        24 => router.set_uplink(now.time, Uplink::None),
         _ => drop(router.seek(now.time, key(rng), Scope::Full)),
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use mesh_node::node::{Habit, Node, NodeConfig, NodeEvent};
+use mesh_node::node::{Habit, Node, NodeConfig, NodeEvent, Uplink};
 use mesh_sim::{Securing, World};
 use mesh_sync::{Content, MemoryStore, NewItem};
 use mesh_wire::message::sync::ItemKind;
@@ -108,6 +108,10 @@ impl Subject for Device {
     fn build(&mut self, _: usize, _: PeerId, rng: Rng) -> Self::Machine {
         let node = Node::new(NodeConfig::default(), MemoryStore::default(), rng);
         node.expect("an empty store opens")
+    }
+
+    fn uplink(&mut self, machine: &mut Self::Machine, now: Now) {
+        machine.set_uplink(now, Uplink::Works);
     }
 
     fn befriend(&mut self, world: &mut World<Self::Machine>, from: usize, to: usize) {

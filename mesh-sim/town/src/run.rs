@@ -88,6 +88,9 @@ impl<'a, S: Subject> Town<'a, S> {
             world.add(|_, rng| subject.build(node, name, rng));
             world.set_skew(node, plan.skews[node]);
         }
+        for node in &plan.gateways {
+            world.with(*node, |machine, now| subject.uplink(machine, now));
+        }
         let is_channel = matches!(plan.scenario.load, Load::Channel { .. });
         for (from, to) in &plan.ties {
             match &to[..] {

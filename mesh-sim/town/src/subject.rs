@@ -30,6 +30,10 @@ pub trait Subject: Sized + 'static {
     /// The device of a node, which its neighbours will know as `name` if the world secures links.
     fn build(&mut self, node: usize, name: PeerId, rng: Rng) -> Self::Machine;
 
+    /// Before the first link: the owner of this machine has a link to the Internet. Most subjects
+    /// make nothing of it.
+    fn uplink(&mut self, _: &mut Self::Machine, _: Now) {}
+
     /// Before the first link: `from` will send to `to`.
     fn befriend(&mut self, world: &mut World<Self::Machine>, from: usize, to: usize);
 

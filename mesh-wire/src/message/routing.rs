@@ -18,6 +18,12 @@ messages! {
         Broken = 0x18,
         /// Packets arrived at the next hop.
         Arrived = 0x1a,
+        /// A node with an uplink can be reached over me.
+        Anchor = 0x1c,
+        /// A question on its way to such nodes, and on to whom it means.
+        Guided = 0x1d,
+        /// A node tells one of them how it can be reached.
+        Register = 0x1e,
     }
 }
 
@@ -115,5 +121,40 @@ layout! {
         numbers: List<u32, { limits::ACKS }>,
         /// Bytes of all packets that came over this link and wait here no longer.
         released: u64,
+    }
+}
+
+layout! {
+    /// A node with an uplink tells those around it how to reach it; each tells its neighbours.
+    pub struct Anchor {
+        /// Random: names it until its pseudonym changes.
+        id: [u8; 8],
+        /// Counts what it has said.
+        number: u32,
+        /// How many hops the sender is away from it.
+        hops: u8,
+    }
+}
+
+layout! {
+    /// Goes to the next anchor, and tells it how to reach the sender.
+    pub struct Register {
+        /// The hops from here on, the sender last: each node that passes this on adds itself in
+        /// front.
+        path: List<HopTag, { limits::ANCHOR_HOPS }>,
+        /// What the sender answers to, one for each find key.
+        tags: List<[u8; 8], { limits::REGISTERED_TAGS }>,
+    }
+}
+
+layout! {
+    /// A question that goes to the next anchor, and from there to those who have registered.
+    pub struct Guided {
+        /// The question.
+        find: Find,
+        /// Under what those it means may have registered; none once an anchor has sent it to them.
+        tags: List<[u8; 8], 2>,
+        /// The hops from the receiver on to whom it means; none on the way to an anchor.
+        way: List<HopTag, { limits::ANCHOR_HOPS }>,
     }
 }

@@ -8,7 +8,9 @@ use mesh_wire::Wire;
 use mesh_wire::codec::Problem;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::message::link::{Close, Fragment, Padding, Ping, Pong};
-use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
+use mesh_wire::message::routing::{
+    Anchor, Arrived, Broken, Find, Found, Guided, Packet, Presence, Register,
+};
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
     Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, ItemHeader, Items, PageAsk, PageDrop,
@@ -67,6 +69,9 @@ laws! {
     packet: Packet,
     broken: Broken,
     arrived: Arrived,
+    anchor: Anchor,
+    guided: Guided,
+    register: Register,
     share: Share,
     heard: Heard,
     summary: Summary,

@@ -7,7 +7,9 @@ use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::{Close, CloseReason, Fragment, Padding, Ping, Pong};
-use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
+use mesh_wire::message::routing::{
+    Anchor, Arrived, Broken, Find, Found, Guided, Packet, Presence, Register,
+};
 use mesh_wire::message::set::{
     AskIds, AskSymbols, Findings, Level, Node, Nodes, Prefix, Reconcile, SetKey, ShortIds, Spine,
     Step, Symbol, Symbols, Walk,
@@ -143,6 +145,9 @@ object! {
     Packet { number, flow, hops_left, patches, position, path, frame }
     Broken { flow, hops_left, position, gap, path }
     Arrived { numbers, released }
+    Anchor { id, number, hops }
+    Guided { find, tags, way }
+    Register { path, tags }
     Share { serial, tokens }
     Heard { serials }
     Summary { serial, channel, logs }
@@ -215,7 +220,7 @@ macro_rules! layer {
 }
 layer! {
     LinkMessage { Padding, Close, Ping, Pong, Fragment }
-    RouteMessage { Presence, Find, Found, Packet, Broken, Arrived }
+    RouteMessage { Presence, Find, Found, Packet, Broken, Arrived, Anchor, Guided, Register }
     SyncMessage {
         Share, Heard, Summary, Want, Items, PageAsk, PageHave, GroupsWant, CvsWant, Cvs, GroupData,
         PageDrop, Reconcile

@@ -12,7 +12,9 @@ use mesh_wire::handshake::{Answer, Config, Handshake, Introduction, Pseudonym, R
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::{Close, CloseReason, Fragment, Padding, Ping, Pong};
-use mesh_wire::message::routing::{Arrived, Broken, Find, Found, Packet, Presence};
+use mesh_wire::message::routing::{
+    Anchor, Arrived, Broken, Find, Found, Guided, Packet, Presence, Register,
+};
 use mesh_wire::message::set::{
     AskIds, AskSymbols, Findings, Level, Node, Nodes, Prefix, Reconcile, SetKey, ShortIds, Spine,
     Step, Symbol, Symbols, Walk,
@@ -104,7 +106,7 @@ fn route_examples() -> Vec<Example> {
             },
         ),
         route("who recognises this tag?", find.clone()),
-        route("who knows a way to one of these hops?", Find { avoid, hops, ..find }),
+        route("who knows a way to one of these hops?", Find { avoid, hops, ..find.clone() }),
         route(
             "an answer",
             Found { id: [1; 8], answer: 0, cost: 300, proof: [3; 16], path: path.clone() },
@@ -126,6 +128,19 @@ fn route_examples() -> Vec<Example> {
             Broken { flow: [4; 8], hops_left: 11, position: 0, gap: 1, path },
         ),
         route("three packets", Arrived { numbers: List::new(&[7, 8, 9]), released: 4096 }),
+        route("an anchor two hops away", Anchor { id: [6; 8], number: 9, hops: 2 }),
+        route(
+            "on its way to an anchor",
+            Guided { find: find.clone(), tags: List::new(&[[7; 8], [8; 8]]), way: List::default() },
+        ),
+        route(
+            "on its way from an anchor to who has registered",
+            Guided { find, tags: List::default(), way: List::new(&tags(&[2, 3])) },
+        ),
+        route(
+            "two keys, three hops",
+            Register { path: List::new(&tags(&[1, 2, 3])), tags: List::new(&[[7; 8], [9; 8]]) },
+        ),
     ]
 }
 

@@ -8,10 +8,12 @@
 //! | how packets are carried, hop by hop | `carrying` |
 //! | how sessions keep their paths | `sessions` |
 //! | which relay keeps packets back, or refuses | `doubts` |
+//! | what nodes with an uplink are for | `anchors` |
 //! | what holds whatever happens | `bounds` |
 //! | what holds whatever neighbours do | `hostile` |
 
 mod alone;
+mod anchors;
 mod asking;
 mod bounds;
 mod carrying;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mesh_town::batch::{Done, Job, run_all};
-use mesh_town::{Measure, Protocol, Report, Scenario, page};
+use mesh_town::{Class, Measure, Protocol, Report, Scenario, page};
 use serde_json::Value;
 
 /// A town small enough to run many times.
@@ -115,6 +115,16 @@ fn who_wants_nothing_sends_nothing_to_find_ways() {
     let report = report(&town("idle", 20, rest), &[0]);
     assert_eq!(report.values[&Measure::Control], 0.0, "{report}");
     assert!(report.values[&Measure::Link] > 0.0, "links come and go: {report}");
+}
+
+#[test]
+fn who_wants_nothing_is_told_of_an_uplink_and_says_no_more() {
+    let rest = "warm_up = 20\nseconds = 320\nload = { kind = 'silence' }\nuplinks = 1\n\
+        place = { kind = 'field' }";
+    let report = report(&town("idle", 30, rest), &[0]);
+    assert!((0.1..15.0).contains(&report.values[&Measure::Control]), "{report}");
+    let routing = report.runs[0].kinds.iter().filter(|kind| kind.class == Class::Routing);
+    assert!(routing.into_iter().all(|kind| kind.name == "Anchor"), "{report}");
 }
 
 /// The names of the fields of a JSON object, in order.
