@@ -182,7 +182,8 @@ pub const GUIDED_TIME: Duration = Duration::from_millis(1500);
 pub const DOUBT_TIME: Duration = Duration::from_secs(3);
 /// The same where nobody has ever answered.
 pub const TURN_TIME: Duration = Duration::from_secs(1);
-/// The least of both for each hop of the path: half of it is what an answer takes there and back.
+/// The least of both for each hop of the path: in half of it an answer comes back where queues are
+/// short.
 pub const DOUBT_TIME_PER_HOP: Duration = Duration::from_millis(250);
 /// A session over relays that carries nothing for so long is let go.
 pub const FLOW_IDLE: Duration = Duration::from_secs(90);

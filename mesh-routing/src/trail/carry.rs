@@ -222,17 +222,17 @@ impl Trails {
     }
 
     fn heard_of_gap(&mut self, now: Time, broken: &Broken, path: &[HopTag]) {
-        let flow = self.flows.iter_mut().find(|(_, flow)| flow.name == broken.flow);
-        let Some((link, flow)) = flow else { return };
         let gap = usize::from(broken.gap);
-        if flow.reached(path, gap) {
-            let relays = path.get(1..gap).unwrap_or_default();
-            return self.repute.absolve(now, relays);
-        }
-        // Late news of a path left before change nothing.
-        if !flow.broken(path, gap) {
+        // What was asked may be answered late, when another path is in use: that is no gap.
+        if let Some(flow) = self.flows.values_mut().find(|flow| probe_of(flow) == broken.flow) {
+            if flow.reached(path, gap) {
+                self.repute.absolve(now, path.get(1..gap).unwrap_or_default());
+            }
             return;
         }
+        let flow = self.flows.iter_mut().find(|(_, flow)| flow.name == broken.flow);
+        let Some((link, flow)) = flow else { return };
+        flow.broken(path, gap);
         let (link, key) = (*link, flow.key);
         if flow.path().is_some() {
             self.events.push_back(TrailEvent::Mended(link));
@@ -245,7 +245,7 @@ impl Trails {
     // spec: ROUTE-16
     pub(super) fn probe(&mut self, now: Time, link: LinkId) {
         let Some(flow) = self.flows.get_mut(&link) else { return };
-        let (name, Some(path)) = (flow.name, flow.probe()) else { return };
+        let (name, Some(path)) = (probe_of(flow), flow.probe()) else { return };
         let relays = path.relays().to_vec();
         for count in 1..=relays.len() {
             let begin = relays.iter().take(count).copied();
@@ -397,4 +397,10 @@ impl Trails {
             flow.expect(now);
         }
     }
+}
+
+/// What a flow is called in packets that ask how far its path works.
+// spec: ROUTE-16
+fn probe_of(flow: &Flow) -> [u8; 8] {
+    flow.name.map(|byte| !byte)
 }

@@ -278,19 +278,17 @@ impl Flow {
     }
 
     /// The paths with this gap behind their hop number `gap` are no good, and what left over the
-    /// one in use is lost. Says whether that is one of them.
+    /// one in use is lost.
     // spec: ROUTE-17
-    pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) -> bool {
-        let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return false };
+    pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) {
+        let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return };
         self.length = self.length();
         let is_bad = |known: &Path| known.hops.windows(2).any(|pair| pair == bad);
-        let is_in_use = self.paths.first().is_some_and(is_bad);
-        if is_in_use {
+        if self.paths.first().is_some_and(is_bad) {
             self.unanswered = None;
             self.ask_again();
         }
         self.paths.retain(|known| !is_bad(known));
-        is_in_use
     }
 
     /// What is due at `now`, if anything.

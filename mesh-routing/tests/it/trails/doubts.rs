@@ -37,17 +37,18 @@ fn no_further(packet: &Packet) -> Broken {
     Broken { flow, hops_left: 40, position: 0, gap, path }
 }
 
-/// The relay of a path that was left says late how far a packet got.
-// spec: ROUTE-17
+/// How far a path works is told when another one is in use: that is no gap in it.
+// spec: ROUTE-16
 #[test]
-fn late_news_of_another_path_change_nothing() {
+fn late_answers_about_a_path_that_was_left_change_nothing() {
     let mut node = Alone::among(3);
     let routed = node.find(1, &[tag(1), tag(8), tag(9)]);
     let own = node.tag();
     let packet = node.send(routed, 1);
     let path = List::new(&[own, tag(2), tag(7)]);
     let hops_left = 8;
-    node.hear(2, Broken { flow: packet.flow, hops_left, position: 0, gap: 1, path });
+    let flow = packet.flow.map(|byte| !byte);
+    node.hear(2, Broken { flow, hops_left, position: 0, gap: 1, path });
     assert_eq!((node.events(), node.finds(2)), (vec![], vec![]));
     assert_eq!(node.send(routed, 1).path, packet.path);
 }
