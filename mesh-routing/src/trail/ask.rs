@@ -1,5 +1,6 @@
 //! FIND and FOUND: how a question spreads and how its answers come back.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -174,7 +175,7 @@ impl Trails {
         let wait = if self.is_black_hole() { 0 } else { wait };
         let at = now + Duration::from_micros(wait) + doubt;
         if let Some(entry) = self.seen.get(now, &find.id) {
-            entry.onward = Some((at, find));
+            entry.onward = Some((at, Box::new(find)));
         }
     }
 

@@ -1,5 +1,6 @@
 //! FINDs that came by: each is passed on once, and its answers go back the way it came.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -26,7 +27,7 @@ pub(crate) struct Entry {
     pub(crate) cost: u32,
     pub(crate) since: Time,
     /// When to pass it on, and what.
-    pub(crate) onward: Option<(Time, Find)>,
+    pub(crate) onward: Option<(Time, Box<Find>)>,
     /// Answers given here.
     pub(crate) given: u8,
     /// Answers passed back.
@@ -59,7 +60,7 @@ impl Seen {
         let entries = self.finds.values_mut();
         let due = entries.filter_map(|entry| {
             let (_, find) = entry.onward.take_if(|(at, _)| *at <= now)?;
-            Some((find, entry.heard.clone()))
+            Some((*find, entry.heard.clone()))
         });
         due.collect()
     }
@@ -80,7 +81,10 @@ impl Seen {
     }
 
     pub(crate) fn weight(&self) -> usize {
-        let heard: usize = self.finds.values().map(|e| e.heard.len() * size_of::<LinkId>()).sum();
-        self.finds.len() * (size_of::<Entry>() + 16) + heard
+        let entry = |entry: &Entry| {
+            let onward = entry.onward.as_ref().map_or(0, |_| size_of::<Find>());
+            size_of::<Entry>() + 16 + entry.heard.len() * size_of::<LinkId>() + onward
+        };
+        self.finds.values().map(entry).sum()
     }
 }
