@@ -70,6 +70,10 @@ impl Trails {
             Some((link, _)) => *link,
             None if is_full => return,
             None => {
+                // To look for the key takes time.
+                if !self.hops.get_mut(&over).is_some_and(|hop| hop.calls.take(now)) {
+                    return;
+                }
                 let Some(key) = self.key_of(&packet.flow) else { return };
                 self.open(now, (packet.flow, key, Role::Responder), back.clone(), over)
             }

@@ -30,6 +30,8 @@ pub(crate) struct Hop {
     /// The tag before, while it is still good.
     before: Option<(HopTag, Time)>,
     pub(crate) finds: Budget,
+    /// Packets of unknown flows that are looked at.
+    pub(crate) calls: Budget,
     /// Until when it is thought to be an anchor.
     anchor_until: Option<Time>,
     control: VecDeque<RouteMessage>,
@@ -95,7 +97,7 @@ struct Sent {
     waiting: Waiting,
 }
 
-/// FINDs that a link may still bring.
+/// FINDs, or calls by who is not known, that a link may still bring.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: u32,
@@ -125,6 +127,7 @@ impl Hop {
             tag: None,
             before: None,
             finds: Budget { left: limits::FIND_BURST, since: now },
+            calls: Budget { left: limits::FIND_BURST, since: now },
             anchor_until: None,
             control: VecDeque::new(),
             asking: VecDeque::new(),

@@ -83,6 +83,25 @@ fn who_does_not_know_what_a_node_answers_to_begins_nothing_with_it() {
     assert_eq!(node.events(), []);
 }
 
+/// Whoever it is that they say they are from.
+// spec: ROUTE-14
+#[test]
+fn r_07_packets_of_unknown_flows_cost_a_node_little() {
+    let mut node = Alone::among(2);
+    node.router.answer_to([(KEY, 1)]);
+    let own = node.tag();
+    let calls =
+        |number: u64, flow: [u8; 8]| Packet { flow, ..packet(&[tag(9), tag(number), own], 2) };
+    (0..limits::FIND_BURST).for_each(|n| node.hear(1, calls(1, u64::from(n).to_be_bytes())));
+    node.hear(1, calls(1, flow(1)));
+    assert_eq!(node.events(), [], "it looks at no more of them");
+    node.hear(2, calls(2, flow(2)));
+    assert_eq!(node.events().len(), 2, "another link has its own share");
+    node.wait(limits::FIND_REFILL);
+    node.hear(1, calls(1, flow(1)));
+    assert_eq!(node.events().len(), 2);
+}
+
 // spec: ROUTE-14
 #[test]
 fn flows_are_so_many() {
@@ -91,6 +110,7 @@ fn flows_are_so_many() {
     let own = node.tag();
     for number in 0..=255 {
         node.hear(1, Packet { flow: flow(number), ..packet(&[tag(9), tag(1), own], 2) });
+        node.wait(limits::FIND_REFILL);
     }
     let ups = node.events().into_iter().filter(|event| matches!(event, TrailEvent::Up { .. }));
     assert_eq!(ups.count(), limits::FLOWS);
