@@ -339,6 +339,8 @@ impl Hop {
         }
         self.unacknowledged = kept;
         if is_silent {
+            // If it is there after all, it is slower than was thought.
+            self.delay = self.patience() / 2;
             self.owes_since = None;
             lost.extend(self.waiting.drain());
         }
@@ -357,7 +359,7 @@ impl Hop {
     fn late_at(&self, sent: &Sent) -> Option<Time> {
         let is_passed = sent.number < self.acknowledged;
         match sent.waiting.tries {
-            ..=1 => Some(sent.at + (self.delay * 2).clamp(limits::RETRY_TIME, limits::HOP_TIME)),
+            ..=1 => Some(sent.at + (self.delay * 2).max(limits::RETRY_TIME)),
             _ => is_passed.then(|| sent.at + self.patience()),
         }
     }

@@ -244,6 +244,30 @@ fn a_neighbour_that_acknowledges_nothing_gets_no_more_and_its_packets_go_another
     assert_eq!((node.packets(2).len(), node.packets(3).len()), (0, 1), "it is there again");
 }
 
+/// Otherwise a slow link would never be found out to be slow, and questions for ways around it
+/// would make it slower still.
+// spec: ROUTE-11
+#[test]
+fn a_slow_neighbour_is_not_taken_for_one_that_is_gone_again_and_again() {
+    let mut node = Alone::among(3);
+    let own = node.tag();
+    let slow = limits::HOP_TIME + 200 * MOMENT;
+    let mut detours = Vec::new();
+    for _ in 0..3 {
+        node.hear(1, packet(&[tag(1), own, tag(2)], 1));
+        let sent = node.packets(2);
+        node.wait(slow);
+        let again = node.packets(2);
+        detours.push(node.finds(3).len());
+        let numbers: Vec<u32> = sent.iter().chain(&again).map(|packet| packet.number).collect();
+        node.hear(2, arrived(&numbers, 0));
+        node.wait(slow);
+        node.says(2);
+        node.says(3);
+    }
+    assert_eq!(detours, [1, 0, 0]);
+}
+
 // spec: ROUTE-10, ROUTE-11
 #[test]
 fn what_waited_for_a_neighbour_that_is_gone_is_told_to_have_left() {

@@ -73,6 +73,7 @@ fn small_towns_deliver_what_they_did() {
     let field = "place = { kind = 'field' }\n";
     let walk = "place = { kind = 'field', speed = 1.4 }\n";
     let holes = "trouble = { black_holes = 0.2 }\n";
+    let repeats = "radio = { repeated = 0.8 }\n";
     let kill = "trouble = { kill = { at = 130, share = 0.1 } }\n";
     let least = |measure, bound| (measure, bound..=f64::INFINITY);
     let most = |measure, bound| (measure, 0.0..=bound);
@@ -97,6 +98,7 @@ fn small_towns_deliver_what_they_did() {
             vec![least(D15, 1.0), most(Sends, 90.0)],
         ),
         ("who lose", 50, [probes, field, kill], vec![least(D15, 0.99), least(WorstBin, 0.75)]),
+        ("whose radios repeat", 40, [chats, field, repeats], vec![least(D15, 0.99)]),
         ("who are betrayed", 50, [chats, field, holes], vec![least(D15, 0.99), least(D2_5, 0.95)]),
     ];
     for (name, people, rest, bounds) in towns {
