@@ -188,7 +188,10 @@ impl<S: Store> Sync<S> {
     /// New items that are small go to neighbours that had all items before them, or may have.
     // spec: SYNC-14
     fn push(&mut self, now: Time, link: LinkId, room: usize) -> Result<Option<Items>, StoreError> {
-        let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+        // Items name their channel by its place in the list.
+        let Some(peer) = self.peers.get_mut(&link).filter(|peer| !peer.share.is_due()) else {
+            return Ok(None);
+        };
         let standing = |id: &ChannelId| standing(self.library.sound(id), peer.matched.get(id));
         let pushable = |id: &ChannelId| match standing(id) {
             Standing::Push(items) => Some((*id, Some(items))),

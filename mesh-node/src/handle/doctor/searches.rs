@@ -99,7 +99,7 @@ fn why(why: Why) -> &'static str {
 fn reach(why: Why) -> &'static str {
     match why.scope() {
         Scope::Near => "within a few hops",
-        Scope::Full => "near, then everywhere",
+        Scope::Full => "everywhere",
         Scope::Wide => "everywhere at once",
     }
 }
