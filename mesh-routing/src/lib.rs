@@ -30,4 +30,6 @@ pub mod trail;
 pub use router::{RouteEvent, Router};
 #[cfg(feature = "hostile")]
 pub use trail::Habit;
-pub use trail::{PACKET_ROOM, Relaying, Scope, TrailEvent, Uplink, flow_name, is_routed};
+pub use trail::{
+    PACKET_ROOM, Relaying, Scope, TrailEvent, Uplink, flow_name, is_routed, network_of,
+};

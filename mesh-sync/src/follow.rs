@@ -149,7 +149,12 @@ impl<S: Store> Sync<S> {
                 self.library.repair(&id, seq, &item)?;
             }
         } else {
-            let verified = log::verify(channel, run)?;
+            // Who has not heard what is here may well offer what does not continue it.
+            let is_guess = matched.theirs.is_none() && channel.log.size() > 0;
+            let verified = match log::verify(channel, run) {
+                Err(_) if is_guess => return Ok(()),
+                verified => verified?,
+            };
             let (first, count) = (verified.first, verified.items.len() as u64);
             self.library.keep(&id, verified)?;
             self.arrived(&id, first, count);

@@ -43,6 +43,18 @@ enum Standing {
 }
 
 impl<S: Store> Sync<S> {
+    /// Our list of channels, by the places in which everything else names them.
+    // spec: SYNC-9
+    pub(crate) fn next_share(&mut self, now: Time, link: LinkId, room: usize) -> Option<Share> {
+        let peer = self.peers.get_mut(&link)?;
+        if peer.slots.tokens().count() * 8 + LIST_OVERHEAD > room {
+            return None;
+        }
+        let serial = peer.next_serial();
+        peer.share.said(now, peer.pace.repeat(), serial);
+        Some(Share { serial, tokens: List::new(peer.slots.tokens()) })
+    }
+
     /// What keeps the exchange going.
     pub(crate) fn next_control(
         &mut self,
@@ -56,12 +68,6 @@ impl<S: Store> Sync<S> {
         let serials = peer.take_heard((room - LIST_OVERHEAD) / 4);
         if !serials.is_empty() {
             return Ok(Some(Heard { serials: List::new(&serials) }.into()));
-        }
-        let tokens = peer.slots.tokens().count() * 8;
-        if peer.share.is_due() && tokens + LIST_OVERHEAD <= room {
-            let serial = peer.next_serial();
-            peer.share.said(now, peer.pace.repeat(), serial);
-            return Ok(Some(Share { serial, tokens: List::new(peer.slots.tokens()) }.into()));
         }
         if let Some(summary) = self.summary(now, link) {
             return Ok(Some(summary.into()));
@@ -188,10 +194,7 @@ impl<S: Store> Sync<S> {
     /// New items that are small go to neighbours that had all items before them, or may have.
     // spec: SYNC-14
     fn push(&mut self, now: Time, link: LinkId, room: usize) -> Result<Option<Items>, StoreError> {
-        // Items name their channel by its place in the list.
-        let Some(peer) = self.peers.get_mut(&link).filter(|peer| !peer.share.is_due()) else {
-            return Ok(None);
-        };
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
         let standing = |id: &ChannelId| standing(self.library.sound(id), peer.matched.get(id));
         let pushable = |id: &ChannelId| match standing(id) {
             Standing::Push(items) => Some((*id, Some(items))),
@@ -214,10 +217,12 @@ impl<S: Store> Sync<S> {
                 matched.offer = false;
                 let size = self.library.sound(&id).map_or(0, |channel| channel.log.size());
                 let space = space.min(limits::OFFER_BYTES);
-                let newest = |count: u64| size.saturating_sub(count)..size;
                 let mut run = None;
-                for count in (1..=OFFERED_ITEMS).rev() {
-                    run = run.or(self.library.whole_run(&id, newest(count), space)?);
+                for count in (1..=OFFERED_ITEMS.min(size)).rev() {
+                    run = self.library.whole_run(&id, size - count..size, space)?;
+                    if run.is_some() {
+                        break;
+                    }
                 }
                 run
             }
@@ -362,7 +367,10 @@ fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
     let (Some(channel), Some(matched)) = (channel, matched) else { return Standing::Nothing };
     let newest = told(channel);
     let is_known = matched.told == Some(newest) && !matched.said.is_due();
-    if is_known || matched.said.is_waiting() || matched.incoming.is_some() {
+    // Who asks for items is told when they are here. But who gives them has to know whose history
+    // they are to continue.
+    let will_tell = matched.incoming.is_some() && (matched.told.is_some() || newest.size == 0);
+    if is_known || matched.said.is_waiting() || will_tell {
         return Standing::Nothing;
     }
     let Some(theirs) = matched.theirs else {

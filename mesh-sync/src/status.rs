@@ -126,7 +126,7 @@ impl<S: Store> Sync<S> {
     /// How many neighbours share the channel.
     #[must_use]
     pub fn sharers(&self, channel: &ChannelId) -> usize {
-        self.peers.values().filter(|peer| peer.matched.contains_key(channel)).count()
+        self.company(channel).count()
     }
 
     /// The neighbours that share the channel, and what they have of it.

@@ -220,9 +220,13 @@ impl<S: Store> Sync<S> {
         link: LinkId,
         room: usize,
     ) -> Result<Option<SyncMessage>, StoreError> {
-        let Some(order) = self.peers.get(&link).map(|peer| peer.turns.order()) else {
-            return Ok(None);
-        };
+        let Some(peer) = self.peers.get(&link) else { return Ok(None) };
+        let order = peer.turns.order();
+        // Whatever else there is to say waits for the list: it names channels by their place in it.
+        if peer.share.is_due() {
+            self.arm_chores(now);
+            return Ok(self.next_share(now, link, room).map(SyncMessage::from));
+        }
         for class in order {
             let message = match class {
                 Class::Control => self.next_control(now, link, room)?,

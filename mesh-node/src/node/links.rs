@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use mesh_routing::is_routed;
+use mesh_routing::{is_routed, network_of};
 use mesh_sync::Store;
 use mesh_wire::admission::{Path, Source, Verdict};
 use mesh_wire::codec::{Extensions, List};
@@ -17,7 +17,7 @@ use mesh_wire::{
 
 use super::departures::{Departure, LinkEnd};
 use super::open::Open;
-use super::reach::{network_of, session_key};
+use super::reach::session_key;
 use super::{Node, NodeEvent};
 
 /// One link and how far it has come.
@@ -318,7 +318,8 @@ impl<S: Store> Node<S> {
             let routed = if is_routed(older) { older } else { newer };
             self.close(now, routed, CloseReason::Duplicate);
         } else if is_routed(newer) && is_old {
-            // Nobody looks for whom it has a session with: the other end has lost the older one.
+            // As a rule nobody looks for whom it has a session with: the other end has lost the
+            // older one. Where it was found once more by chance, the newer serves as well.
             self.close(now, older, CloseReason::Duplicate);
         } else if old == new {
             if new == own {

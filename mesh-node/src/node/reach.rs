@@ -16,8 +16,6 @@ use super::searches::{History, SearchState};
 const CHANNEL_CONTEXT: &str = "mesh/1 find who shares a channel";
 /// What a key that finds the other end of a session again is derived for.
 const SESSION_CONTEXT: &str = "mesh/1 find the other end of a session";
-/// What is hashed under a find key for the handshake of those who found each other by it.
-const SHAKEN: u8 = 5;
 
 /// Time for a new neighbour to say what it shares.
 const MEET: Duration = Duration::from_secs(1);
@@ -104,14 +102,6 @@ pub(super) fn channel_key(channel: &ChannelId) -> FindKey {
 // spec: ROUTE-15
 pub(super) fn session_key(binding: &[u8; 32]) -> FindKey {
     FindKey(blake3::derive_key(SESSION_CONTEXT, binding))
-}
-
-/// What stands for a private network in a handshake between two who know a find key: nobody else
-/// can take part in it, or take the place of one of them.
-// spec: ROUTE-14
-pub(super) fn network_of(key: &FindKey, network: &[u8; 32]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.0);
-    *hasher.update(&[SHAKEN]).update(network).finalize().as_bytes()
 }
 
 impl Reach {
@@ -230,7 +220,6 @@ impl<S: Store> Node<S> {
     /// New items of a channel are here: `size` in all.
     pub(super) fn has_more(&mut self, channel: &ChannelId, size: u64) {
         let Some(seek) = self.reach.channels.get_mut(channel) else { return };
-        seek.has_news |= seek.role == Role::Owner && size > seek.size;
         seek.size = size;
         self.router.now_has(seek.key, size);
     }

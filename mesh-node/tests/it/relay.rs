@@ -5,8 +5,8 @@ use core::time::Duration;
 use mesh_node::Relaying;
 use mesh_sim::{Quality, World, seeds};
 use mesh_sync::BlobId;
-use mesh_wire::ChannelId;
 use mesh_wire::message::RouteMessage;
+use mesh_wire::{ChannelId, limits};
 
 use crate::spread::{channel, follow, publish, publish_blob, read};
 use crate::{TestNode, node, world};
@@ -95,6 +95,28 @@ fn when_a_relay_leaves_another_takes_over() {
         world.disconnect(first);
         publish(&mut world, near, news, "second");
         assert!(world.run_until(Duration::from_secs(10), |world| got(world, 2)), "seed {seed}");
+    }
+}
+
+/// Question, answer, and three of the handshake, the last of them with what there is to say.
+// spec: ROUTE-14, SYNC-14
+#[test]
+fn a_first_message_takes_five_trips() {
+    for seed in seeds(4) {
+        let mut world = world(seed);
+        let hop = Duration::from_millis(200);
+        let still = Quality { delay: hop, jitter: Duration::ZERO, ..Quality::STREAM };
+        let nodes = line(&mut world, 3, still);
+        world.run_for(Duration::from_secs(5));
+        let news = channel(&mut world, nodes[0]);
+        follow(&mut world, nodes[2], news);
+        // Until they know each other no more.
+        world.run_for(limits::FLOW_IDLE * 2);
+        assert!(relays(&world, nodes[0]).is_empty());
+        publish(&mut world, nodes[0], news, "are you there?");
+        let got = |world: &World<TestNode>| read(world, nodes[2], &news, 1).is_some();
+        assert!(!world.run_until(5 * 2 * hop, got), "seed {seed}: faster than light");
+        assert!(world.run_until(hop, got), "seed {seed}: there are more trips");
     }
 }
 

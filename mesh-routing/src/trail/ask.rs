@@ -9,52 +9,13 @@ use mesh_wire::message::routing::{Find, Found};
 use mesh_wire::{FindKey, HopTag, LinkId, Role, Time, limits};
 
 use super::flow::{Flow, Path};
+use super::keys::{flow_name, proof, state, tag};
 use super::search::{Search, Wanted};
 use super::seen::Entry;
 use super::{Relaying, TrailEvent, Trails};
 
-/// What is hashed under the key of a FIND for its tag.
-const ASKED: u8 = 0;
-/// What is hashed under the key of a FIND for the proof of an answer.
-const ANSWERED: u8 = 1;
-/// What is hashed under the key of a FIND to hide how much the asker has.
-const HAS: u8 = 2;
-/// What is hashed under a find key for the name of a flow.
-const NAMED: u8 = 4;
 /// Who lacks no more than this is recognised as somebody who lacks something.
 const BEHIND: u64 = 16;
-
-// spec: ROUTE-4
-fn tag(key: &FindKey, id: &[u8; 8]) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.0);
-    let hash = hasher.update(&[ASKED]).update(id).finalize();
-    hash.as_bytes().first_chunk().copied().unwrap_or_default()
-}
-
-// spec: ROUTE-4
-fn state(key: &FindKey, id: &[u8; 8], size: u64) -> [u8; 4] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.0);
-    let hash = hasher.update(&[HAS]).update(id).update(&size.to_be_bytes()).finalize();
-    hash.as_bytes().first_chunk().copied().unwrap_or_default()
-}
-
-// spec: ROUTE-7
-fn proof(key: &FindKey, id: &[u8; 8], (answer, last): (u8, HopTag)) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.0);
-    let hash = hasher.update(&[ANSWERED]).update(id).update(&[answer]).update(&last.0).finalize();
-    hash.as_bytes().first_chunk().copied().unwrap_or_default()
-}
-
-/// The name of a flow between two who hold `key`, to whom it says so.
-// spec: ROUTE-14
-#[must_use]
-pub fn flow_name(key: &FindKey, nonce: [u8; 4]) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.0);
-    let hash = hasher.update(&[NAMED]).update(&nonce).finalize();
-    let mut name = [0; 8];
-    name.iter_mut().zip(nonce.iter().chain(hash.as_bytes())).for_each(|(to, from)| *to = *from);
-    name
-}
 
 /// Which copy of a FIND.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +87,9 @@ impl Trails {
             return None;
         }
         find.cost = find.cost.saturating_add(hop.cost());
-        let is_blamed = self.repute.blamed(now).any(|tag| hop.is_called(now, tag));
+        // A question for a detour cannot wait.
+        let is_blamed =
+            find.hops.is_empty() && self.repute.blamed(now).any(|tag| hop.is_called(now, tag));
         if let Some(entry) = self.seen.get(now, &find.id) {
             if entry.heard.len() < limits::LINKS && !entry.heard.contains(&link) {
                 entry.heard.push(link);

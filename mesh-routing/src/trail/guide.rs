@@ -9,10 +9,8 @@ use mesh_wire::message::routing::{Anchor, Find, Guided, Register, RouteMessage};
 use mesh_wire::{FindKey, HopTag, LinkId, Time, limits};
 
 use super::anchor::{Uplink, some_time};
-use super::{Relaying, Trails};
+use super::{Relaying, Trails, keys};
 
-/// What is hashed under a find key for a registration.
-const REGISTERED: u8 = 3;
 /// Registrations of one hour bear one tag.
 const HOUR: u64 = 60 * 60 * 1000;
 /// The longest time before a node registers with an anchor it has just heard of: not everybody at
@@ -20,13 +18,6 @@ const HOUR: u64 = 60 * 60 * 1000;
 const FIRST: Duration = Duration::from_secs(15);
 /// The same when it has reason to register again.
 const AGAIN: Duration = Duration::from_secs(1);
-
-// spec: ROUTE-23
-fn tag(key: &FindKey, hour: u64) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.0);
-    let hash = hasher.update(&[REGISTERED]).update(&hour.to_be_bytes()).finalize();
-    hash.as_bytes().first_chunk().copied().unwrap_or_default()
-}
 
 impl Trails {
     // spec: ROUTE-20
@@ -108,7 +99,8 @@ impl Trails {
     fn register(&mut self, now: Time) {
         let Some(link) = self.anchors.way_up(now) else { return };
         let hour = self.unix(now) / HOUR;
-        let tags: Vec<_> = self.registered_keys().map(|key| tag(key, hour)).collect();
+        let tags: Vec<_> =
+            self.registered_keys().map(|key| keys::registration(key, hour)).collect();
         if tags.is_empty() {
             return;
         }
@@ -157,7 +149,7 @@ impl Trails {
     pub(super) fn lead(&mut self, now: Time, key: &FindKey, find: Find) {
         // The clock of who has registered may be half an hour off.
         let hour = (self.unix(now) + HOUR / 2) / HOUR;
-        let tags = [hour, hour.saturating_sub(1)].map(|hour| tag(key, hour));
+        let tags = [hour, hour.saturating_sub(1)].map(|hour| keys::registration(key, hour));
         let hops_left = limits::PATH_HOPS as u8;
         let find = Find { hops_left, ..find };
         self.lead_up(now, None, Guided { find, tags: List::new(&tags), way: List::default() });

@@ -3,6 +3,7 @@
 //! | to know | read |
 //! |---|---|
 //! | how a question spreads and is answered | `ask` |
+//! | how those who hold a key know each other by it | `keys` |
 //! | how a packet travels, and what happens at a gap | `carry` |
 //! | one neighbour | `hop` |
 //! | one session over relays | `flow` |
@@ -25,6 +26,7 @@ mod guide;
 pub(crate) mod hop;
 #[cfg(feature = "hostile")]
 pub(crate) mod hostile;
+mod keys;
 pub(crate) mod repute;
 pub(crate) mod search;
 pub(crate) mod seen;
@@ -39,13 +41,13 @@ use mesh_wire::{FindKey, HopTag, LinkId, Now, Rng, Role, Time, Wake, limits};
 
 use anchor::Anchors;
 pub use anchor::Uplink;
-pub use ask::flow_name;
 pub use carry::PACKET_ROOM;
 use detour::{Detour, Way};
 use flow::{Flow, Need};
 use hop::Hop;
 #[cfg(feature = "hostile")]
 pub use hostile::Habit;
+pub use keys::{flow_name, network_of};
 use repute::Repute;
 pub use search::Scope;
 use search::{Led, Search, Wanted};

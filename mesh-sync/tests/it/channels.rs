@@ -83,7 +83,7 @@ fn name_of(message: &SyncMessage) -> &'static str {
     kinds.find(|(kind, _)| *kind == message.kind()).unwrap().1
 }
 
-// spec: SYNC-14
+// spec: SYNC-9, SYNC-14
 #[test]
 fn an_origin_offers_its_newest_items_to_whom_it_was_found_by_before_it_hears_what_it_has() {
     for speaks_first in [0, 1] {
@@ -95,8 +95,9 @@ fn an_origin_offers_its_newest_items_to_whom_it_was_found_by_before_it_hears_wha
         });
         assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 2, "{said:?}");
         let origin = |(from, name): &(usize, &'static str)| (*from == 0).then_some(*name);
-        let origin = said.iter().filter_map(origin).filter(|name| *name != "Heard");
-        let origin: Vec<_> = origin.collect();
+        let origin: Vec<_> = said.iter().filter_map(origin).collect();
+        assert_eq!(origin[0], "Share", "first of all");
+        let origin: Vec<_> = origin.into_iter().filter(|name| *name != "Heard").collect();
         assert_eq!(origin, ["Share", "Items"], "what was offered need not be told: {said:?}");
         assert_eq!(pump.faults(1), Vec::<String>::new());
     }
@@ -281,6 +282,25 @@ fn two_histories_of_one_channel_are_noticed_and_nobody_is_blamed() {
     assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 6);
     assert_eq!(pump.nodes[2].channel(&channel).unwrap().items, 2);
     assert!(pump.faults(1).is_empty() && pump.faults(2).is_empty());
+}
+
+// spec: SYNC-11, SYNC-14
+#[test]
+fn an_offer_from_another_history_is_nobodys_fault() {
+    let (mut pump, channel) = pair();
+    let now = pump.now;
+    let store = pump.nodes[0].store().clone();
+    pump.nodes.push(Sync::open(store, Rng::from_seed([3; 32])).unwrap());
+    pump.nodes[0].publish(now, &channel, vec![text("one history")]).unwrap();
+    pump.nodes[2].publish(now, &channel, texts(3)).unwrap();
+    pump.connect(0, 1);
+    pump.settle();
+    let [here, there] = pump.connect(2, 1);
+    pump.nodes[2].met(here, channel);
+    pump.nodes[1].met(there, channel);
+    pump.settle();
+    assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 2);
+    assert_eq!((pump.faults(1), pump.faults(2)), (vec![], vec![]));
 }
 
 #[test]

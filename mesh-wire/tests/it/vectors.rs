@@ -292,13 +292,10 @@ pub(crate) fn examples() -> Vec<Example> {
 
 /// Bytes that must be refused, by what is wrong with them.
 fn refusals() -> Vec<Example> {
-    let header = |change: &dyn Fn(&mut Vec<u8>)| {
-        let (_, _, mut bytes) =
-            sync_examples().into_iter().find(|(of, ..)| *of == "ItemHeader").unwrap();
-        change(&mut bytes);
-        bytes
-    };
-    let full_label = [&[1][..], &[0; 6], &[0x42, 1], &[b'a'; 513]].concat();
+    [refused_frames(), refused_objects()].concat()
+}
+
+fn refused_frames() -> Vec<Example> {
     vec![
         ("frame", "nothing", vec![]),
         ("frame", "a kind alone", vec![0x02]),
@@ -323,6 +320,18 @@ fn refusals() -> Vec<Example> {
         ("frame", "a step without a name", vec![0x38, 4, 1, 1, 8, 0]),
         ("frame", "a step that ends before its body", vec![0x38, 6, 1, 1, 3, 3, 32, 1]),
         ("frame", "a byte after the step's object", vec![0x38, 7, 1, 1, 3, 3, 32, 1, 0]),
+    ]
+}
+
+fn refused_objects() -> Vec<Example> {
+    let header = |change: &dyn Fn(&mut Vec<u8>)| {
+        let (_, _, mut bytes) =
+            sync_examples().into_iter().find(|(of, ..)| *of == "ItemHeader").unwrap();
+        change(&mut bytes);
+        bytes
+    };
+    let full_label = [&[1][..], &[0; 6], &[0x42, 1], &[b'a'; 513]].concat();
+    vec![
         ("Beacon", "a port below 1024", [&[1, 1][..], &[8; 8], &[3, 0xff]].concat()),
         ("Beacon", "nine versions", [&[9, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[8; 10]].concat()),
         ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 3)),

@@ -100,6 +100,6 @@ fn reach(why: Why) -> &'static str {
     match why.scope() {
         Scope::Near => "within a few hops",
         Scope::Full => "everywhere",
-        Scope::Wide => "everywhere at once",
+        Scope::Wide => "everywhere, for several",
     }
 }
