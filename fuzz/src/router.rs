@@ -144,8 +144,8 @@ fn made_up(owner: &mut Owner, now: Now, (tags, source): ([HopTag; 2], &mut Sourc
 }
 
 fn question(id: [u8; 8], hops_left: u8, cost: u32) -> Find {
-    let (avoid, hops) = (List::default(), List::default());
-    Find { id, hops_left, cost, avoid, tag: [0; 8], state: [0; 4], hops }
+    let (avoid, hops, along) = (List::default(), List::default(), List::default());
+    Find { id, hops_left, cost, avoid, tag: [0; 8], state: [0; 4], hops, along }
 }
 
 /// Up to seven hops: the two, and others.

@@ -38,7 +38,7 @@ pub const HANDSHAKE_RESEND: Duration = Duration::from_millis(250);
 pub const ROUTED_RESEND: Duration = Duration::from_secs(1);
 /// A handshake that takes longer is given up: a second for the radio, four for the crowd.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
-/// The same for who began it over relays, and tries other paths meanwhile.
+/// The same over relays, where other paths are tried meanwhile.
 pub const ROUTED_HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 /// Handshakes under way at one time that the other end started.
 pub const HALF_OPEN: usize = 16;
@@ -98,9 +98,11 @@ pub const PATH_HOPS: usize = 32;
 /// Tags in a path: its source, its hops, and room for two patches.
 pub const PATH_TAGS: usize = PATH_HOPS + 8;
 /// Times a packet may be led around a gap on its way.
-pub const PATCHES: u8 = 4;
-/// Hops that a detour may take before it meets the path again.
+pub const PATCHES: u8 = 12;
+/// Hops that a detour may take before it meets the path again; twice as many the second time.
 pub const DETOUR_HOPS: u8 = 2;
+/// Hops that a FIND for another path goes from the last place near the old one.
+pub const ALONG_HOPS: u8 = 3;
 /// Tags of a path in which a detour may end.
 pub const DETOUR_TAGS: usize = 8;
 /// Tags that a FIND may ask to stay away from.
@@ -149,7 +151,7 @@ pub const PACKET_TIME: Duration = Duration::from_secs(4);
 pub const ACKS: usize = 32;
 /// Longest time before a packet is acknowledged to the hop before.
 pub const ACK_TIME: Duration = Duration::from_millis(20);
-/// How long the answers to a question for a detour are waited for.
+/// How long the answers to a question for a detour are waited for; twice as long the second time.
 pub const DETOUR_TIME: Duration = Duration::from_millis(200);
 /// How long a detour is used again for other packets.
 pub const DETOUR_LIFE: Duration = Duration::from_secs(10);

@@ -206,7 +206,7 @@ def read_step(reader):  # SYNC-26
 INTRODUCTION = layout(extensions=EXTENSIONS)
 FIND = layout(
     id=TOKEN, hops_left=U8, cost=U32, avoid=many(HOP, AVOIDED), tag=TOKEN, state=fixed(4),
-    hops=many(HOP, DETOUR_TAGS))
+    hops=many(HOP, DETOUR_TAGS), along=many(HOP, PATH_TAGS))
 
 MESSAGES = {
     0x00: ("Padding", layout(zeros=blob(RECORD_BYTES))),

@@ -43,6 +43,7 @@ impl Trails {
                 (Wanted::Anybody, None) | (Wanted::Path(_), _) => self.rng.bytes(),
             },
             hops: List::default(),
+            along: List::new(search.along()),
         };
         let avoided = avoid.iter().filter_map(|tag| self.hop_called(now, *tag));
         let avoided = avoided.collect::<Vec<_>>();
@@ -82,6 +83,7 @@ impl Trails {
         if is_own || !hop.finds.take(now) {
             return None;
         }
+        hop.knows(&find.id);
         // Who is to be avoided may not care: then its neighbours do.
         if find.avoid.iter().any(|tag| hop.is_called(now, tag)) {
             return None;
@@ -114,7 +116,7 @@ impl Trails {
             since: now,
             onward: None,
             given: 0,
-            passed: 0,
+            passed: Vec::new(),
             is_led: false,
         };
         self.seen.insert(now, find.id, entry);
@@ -130,6 +132,10 @@ impl Trails {
         let is_avoided = find.avoid.iter().any(|tag| self.is_mine(now, tag));
         #[cfg(feature = "hostile")]
         let is_avoided = is_avoided && !self.is_black_hole();
+        let is_near = |tag| self.is_mine(now, tag) || self.hop_called(now, tag).is_some();
+        if find.along.iter().any(is_near) {
+            find.hops_left = limits::ALONG_HOPS;
+        }
         let (true, false) = (find.hops_left > 1, is_avoided) else { return };
         find.hops_left = find.hops_left.min(limits::PATH_HOPS as u8 + 1) - 1;
         let longest = if find.hops.is_empty() { limits::FIND_JITTER } else { SHORT_JITTER };
@@ -204,7 +210,7 @@ impl Trails {
             return;
         }
         if let Some(detour) = self.detours.get_mut(&found.id) {
-            return detour.answer(way);
+            return detour.answer(now, way);
         }
         // It need not lead over what lies before the furthest hop that is a neighbour.
         let near = way.iter().rposition(|tag| self.hop_called(now, *tag).is_some());
@@ -213,15 +219,22 @@ impl Trails {
             return self.found_own(now, (at, link), &found, way);
         }
         let Some(entry) = self.seen.get(now, &found.id) else { return };
-        let ingress = entry.ingress;
-        if entry.passed >= limits::ANSWERS || ingress == link || way.contains(&self.tag) {
+        let is_enough = entry.passed.len() >= usize::from(limits::ANSWERS);
+        if is_enough || entry.passed.contains(&found.proof) || way.contains(&self.tag) {
             return;
         }
-        entry.passed += 1;
+        entry.passed.push(found.proof);
+        // After a while the way back may be gone where people walk: two are tried.
+        let ways = if now < entry.since + FRESH { 1 } else { 2 };
+        let others = entry.heard.iter().copied().filter(|other| *other != entry.ingress);
+        let back = [entry.ingress].into_iter().chain(others).filter(|back| *back != link);
+        let back: Vec<LinkId> = back.take(ways).collect();
         let path: Vec<HopTag> = [self.tag].into_iter().chain(way).collect();
         found.path = List::new(&path);
-        if let Some(hop) = self.hops.get_mut(&ingress) {
-            hop.say(found.into());
+        for link in back {
+            if let Some(hop) = self.hops.get_mut(&link) {
+                hop.say(found.clone().into());
+            }
         }
     }
 
@@ -306,6 +319,8 @@ impl Trails {
     }
 }
 
+/// How long one neighbour is enough for an answer to go back to.
+const FRESH: Duration = Duration::from_millis(500);
 /// How long a question from a neighbour that was blamed waits for a copy from another.
 const DOUBTFUL: Duration = Duration::from_millis(300);
 /// Longest random wait of a question for a detour: packets wait for its answer.

@@ -13,7 +13,7 @@ use super::hop::{Ingress, Waiting};
 use super::{Relaying, TrailEvent, Trails};
 
 /// Hops that a packet may go beyond the length of its path.
-const SPARE_HOPS: u8 = 8;
+const SPARE_HOPS: u8 = 16;
 /// Room that a link must have for a packet, with its kind and length.
 pub const PACKET_ROOM: usize = limits::PACKET_BYTES + 2 * limits::PATH_TAGS + 32;
 
@@ -22,8 +22,8 @@ impl Trails {
     // spec: ROUTE-9, ROUTE-19
     pub(super) fn packet(&mut self, now: Time, link: LinkId, packet: Packet) {
         let bytes = packet.size();
-        if let Some(hop) = self.hops.get_mut(&link) {
-            hop.owe(now, packet.number);
+        if self.hops.get_mut(&link).is_some_and(|hop| !hop.owe(now, packet.number)) {
+            return self.release(now, Some(Ingress { link, bytes }));
         }
         let path: Vec<HopTag> = packet.path.iter().collect();
         let position = usize::from(packet.position);
@@ -41,7 +41,7 @@ impl Trails {
         }
         let until = now + limits::PACKET_TIME;
         let ingress = Some(Ingress { link, bytes });
-        let waiting = Waiting { packet, next: 0, ingress, until, tries: 0 };
+        let waiting = Waiting { packet, next: 0, ingress, until };
         match self.relaying {
             Relaying::All => self.forward(now, waiting),
             Relaying::Nothing => self.give_up(now, waiting, &path),
@@ -140,19 +140,28 @@ impl Trails {
         if self.detours.len() >= limits::DETOURS || others == 0 {
             return self.give_up(now, waiting, path);
         }
+        self.ask_around(now, Detour::new(beyond, waiting));
+    }
+
+    /// Asks the neighbours for a way around a gap, but not the one the packet came from. Gives it
+    /// back if nobody is to be asked any more.
+    // spec: ROUTE-13
+    fn ask_around(&mut self, now: Time, mut detour: Detour) -> Option<Detour> {
+        let Some(hops_left) = detour.widen(now) else { return Some(detour) };
         let find = Find {
             id: self.rng.bytes(),
-            hops_left: limits::DETOUR_HOPS,
+            hops_left,
             cost: 0,
             avoid: List::default(),
             tag: self.rng.bytes(),
             state: self.rng.bytes(),
-            hops: List::new(&beyond),
+            hops: List::new(&detour.beyond),
+            along: List::default(),
         };
-        self.pass_on(now, &find, &waiting.over().into_iter().collect::<Vec<_>>());
-        let mut detour = Detour::new(now, beyond);
-        detour.waiting.push(waiting);
+        let over = detour.waiting.first().and_then(Waiting::over);
+        self.pass_on(now, &find, over.as_slice());
         self.detours.insert(find.id, detour);
+        None
     }
 
     /// Detours whose time is over: packets go around, or no further.
@@ -160,7 +169,8 @@ impl Trails {
         let due = |(id, detour): (&[u8; 8], &Detour)| (detour.until <= now).then_some(*id);
         let due: Vec<[u8; 8]> = self.detours.iter().filter_map(due).collect();
         for id in due {
-            let Some(detour) = self.detours.remove(&id) else { continue };
+            let detour = self.detours.remove(&id).and_then(|detour| self.ask_around(now, detour));
+            let Some(detour) = detour else { continue };
             let way = detour.way(now);
             if let Some(way) = &way {
                 self.ways.push(way.clone());
@@ -265,7 +275,7 @@ impl Trails {
                 frame: Opaque::default(),
             };
             let until = now + limits::PACKET_TIME;
-            self.forward(now, Waiting { packet, next: 0, ingress: None, until, tries: 0 });
+            self.forward(now, Waiting { packet, next: 0, ingress: None, until });
         }
     }
 
@@ -313,7 +323,7 @@ impl Trails {
             frame: Opaque::new(frame)?,
         };
         let until = now + limits::PACKET_TIME;
-        let waiting = Waiting { packet, next: at as u8, ingress: None, until, tries: 0 };
+        let waiting = Waiting { packet, next: at as u8, ingress: None, until };
         Some(self.hops.get_mut(&link)?.number(now, waiting).into())
     }
 

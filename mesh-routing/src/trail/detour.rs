@@ -1,6 +1,7 @@
 //! Gaps in paths: packets wait a moment for a way around, which is used for others, too.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use mesh_wire::{HopTag, Time, limits};
 
@@ -14,24 +15,39 @@ pub(crate) struct Detour {
     pub(crate) waiting: Vec<Waiting>,
     /// Where the best answer meets the path again, and its hops up to there.
     best: Option<(usize, Vec<HopTag>)>,
+    /// How often it has asked.
+    asked: u8,
+    /// Until when it waits for answers.
     pub(crate) until: Time,
 }
 
 impl Detour {
-    pub(crate) fn new(now: Time, beyond: Vec<HopTag>) -> Self {
-        Self { beyond, waiting: Vec::new(), best: None, until: now + limits::DETOUR_TIME }
+    pub(crate) fn new(beyond: Vec<HopTag>, waiting: Waiting) -> Self {
+        Self { beyond, waiting: [waiting].into(), best: None, asked: 0, until: Time(0) }
+    }
+
+    /// How many hops it asks now, if there is no answer yet and it has not asked twice.
+    // spec: ROUTE-13
+    pub(crate) fn widen(&mut self, now: Time) -> Option<u8> {
+        if self.best.is_some() || self.asked == ASKS {
+            return None;
+        }
+        self.asked += 1;
+        self.until = now + limits::DETOUR_TIME * u32::from(self.asked);
+        Some(limits::DETOUR_HOPS * self.asked)
     }
 
     /// An answer. The best one skips most of the path and adds least.
     // spec: ROUTE-13
-    pub(crate) fn answer(&mut self, way: Vec<HopTag>) {
+    pub(crate) fn answer(&mut self, now: Time, way: Vec<HopTag>) {
         let Some(meets) = self.beyond.iter().rposition(|tag| way.last() == Some(tag)) else {
             return;
         };
         let gain = |meets: usize, way: &[HopTag]| meets as isize - way.len() as isize;
         let is_better = self.best.as_ref().is_none_or(|(m, w)| gain(*m, w) < gain(meets, &way));
-        if is_better && way.len() <= usize::from(limits::DETOUR_HOPS) + 1 {
+        if is_better && way.len() <= LONGEST {
             self.best = Some((meets, way));
+            self.until = self.until.min(now + MORE);
         }
     }
 
@@ -52,6 +68,13 @@ impl Detour {
         size_of::<Self>() + waiting
     }
 }
+
+/// Times that the neighbours are asked, each for a longer way than the one before.
+const ASKS: u8 = 2;
+/// Hops of the longest way.
+const LONGEST: usize = (limits::DETOUR_HOPS * ASKS) as usize + 1;
+/// How long a better answer is waited for.
+const MORE: Duration = Duration::from_millis(60);
 
 /// A way around a gap that was found.
 #[derive(Clone, Debug)]

@@ -50,8 +50,8 @@ pub(crate) struct Flow {
     stage: Stage,
     /// The one in use first.
     paths: Vec<Path>,
-    /// Hops of the path that was used last.
-    length: u8,
+    /// The relays of the path that was used last.
+    last: Vec<HopTag>,
     /// Paths that were turned from since the last answer.
     silent: Vec<Path>,
     /// The way back of the last packet, until the frame in it proves to be genuine.
@@ -94,7 +94,7 @@ impl Flow {
         Self {
             name,
             key,
-            length: hops(&path),
+            last: path.relays().to_vec(),
             stage: key.map_or(Stage::Answered, |_| Stage::Asked),
             paths: [path].into(),
             silent: Vec::new(),
@@ -259,7 +259,7 @@ impl Flow {
     /// The path in use is no good; returns it.
     pub(crate) fn drop_path(&mut self) -> Option<Path> {
         self.unanswered = None;
-        self.length = self.length();
+        self.last = self.way().to_vec();
         (!self.paths.is_empty()).then(|| self.paths.remove(0))
     }
 
@@ -272,9 +272,9 @@ impl Flow {
         (0..count).for_each(|_| drop(self.drop_path()));
     }
 
-    /// How many hops it is to the other end, as far as is known.
-    pub(crate) fn length(&self) -> u8 {
-        self.paths.first().map_or(self.length, hops)
+    /// The relays on the way to the other end, or on the last way there was.
+    pub(crate) fn way(&self) -> &[HopTag] {
+        self.paths.first().map_or(&self.last, Path::relays)
     }
 
     /// The paths with this gap behind their hop number `gap` are no good, and what left over the
@@ -282,7 +282,7 @@ impl Flow {
     // spec: ROUTE-17
     pub(crate) fn broken(&mut self, path: &[HopTag], gap: usize) {
         let Some(bad) = path.get(gap..gap.saturating_add(2)) else { return };
-        self.length = self.length();
+        self.last = self.way().to_vec();
         let is_bad = |known: &Path| known.hops.windows(2).any(|pair| pair == bad);
         if self.paths.first().is_some_and(is_bad) {
             self.unanswered = None;
@@ -325,7 +325,7 @@ impl Flow {
             Stage::Asked => limits::TURN_TIME,
             Stage::Answered => limits::DOUBT_TIME,
         };
-        least.max(limits::DOUBT_TIME_PER_HOP * u32::from(self.length()))
+        least.max(limits::DOUBT_TIME_PER_HOP * (self.way().len() as u32 + 1))
     }
 
     fn idle_at(&self) -> Time {
@@ -334,14 +334,10 @@ impl Flow {
 
     pub(crate) fn weight(&self) -> usize {
         let paths = self.paths.iter().chain(&self.silent);
-        let tags = paths.map(|path| path.hops.len() * 2).sum::<usize>();
+        let tags = paths.map(|path| path.hops.len() * 2).sum::<usize>() + self.last.len() * 2;
         let frames = [&self.held, &self.question].into_iter().flatten().map(Bytes::len);
         size_of::<Self>() + tags + frames.sum::<usize>()
     }
-}
-
-fn hops(path: &Path) -> u8 {
-    path.hops.len().saturating_sub(1) as u8
 }
 
 /// Times in a row that paths are looked for before a session is given up.

@@ -9,6 +9,7 @@ use mesh_wire::codec::List;
 use mesh_wire::message::routing::{Arrived, Find, Packet, RouteMessage};
 use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 
+use super::numbers::Numbers;
 use super::turns::Turns;
 
 /// Messages other than packets that may wait for one link.
@@ -38,6 +39,8 @@ pub(crate) struct Hop {
     /// FINDs that wait, and since when.
     asking: VecDeque<(Time, Find)>,
     waiting: Turns,
+    /// Packets to be sent once more: they go before those that wait.
+    again: VecDeque<Sent>,
     unacknowledged: VecDeque<Sent>,
     next_number: u32,
     /// The highest number acknowledged so far, plus one.
@@ -49,6 +52,7 @@ pub(crate) struct Hop {
     /// Since when it owes an acknowledgement and has given none.
     owes_since: Option<Time>,
     is_suspect: bool,
+    came: Numbers,
     /// What it is owed.
     arrived: VecDeque<u32>,
     arrived_at: Option<Time>,
@@ -70,8 +74,6 @@ pub(crate) struct Waiting {
     pub(crate) next: u8,
     pub(crate) ingress: Option<Ingress>,
     pub(crate) until: Time,
-    /// How often it was sent from here.
-    pub(crate) tries: u8,
 }
 
 impl Waiting {
@@ -92,9 +94,32 @@ pub(crate) struct Ingress {
 #[derive(Debug)]
 struct Sent {
     number: u32,
+    /// When first and when last.
+    first: Time,
     at: Time,
-    bytes: u64,
+    /// How often.
+    tries: u8,
     waiting: Waiting,
+}
+
+impl Sent {
+    /// As it leaves: without the hops that it skips, so that the path stays the way it went.
+    // spec: ROUTE-9
+    fn packet(&self) -> Packet {
+        let (packet, next) = (&self.waiting.packet, self.waiting.next);
+        let (number, hops_left) = (self.number, packet.hops_left.saturating_sub(1));
+        if packet.patches >= limits::PATCHES {
+            return Packet { number, hops_left, position: next, ..packet.clone() };
+        }
+        let behind = packet.path.iter().skip(next.into());
+        let path = packet.path.iter().take(usize::from(packet.position) + 1).chain(behind);
+        let path = List::new(&path.collect::<Vec<_>>());
+        Packet { number, hops_left, position: packet.position + 1, path, ..packet.clone() }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.packet().size() as u64
+    }
 }
 
 /// FINDs, or calls by who is not known, that a link may still bring.
@@ -132,6 +157,7 @@ impl Hop {
             control: VecDeque::new(),
             asking: VecDeque::new(),
             waiting: Turns::default(),
+            again: VecDeque::new(),
             unacknowledged: VecDeque::new(),
             next_number: 0,
             acknowledged: 0,
@@ -140,6 +166,7 @@ impl Hop {
             lost_bytes: 0,
             owes_since: None,
             is_suspect: false,
+            came: Numbers::default(),
             arrived: VecDeque::new(),
             arrived_at: None,
             is_time: false,
@@ -198,6 +225,12 @@ impl Hop {
         self.asking.push_back((now, find));
     }
 
+    /// It has this FIND already.
+    // spec: ROUTE-5
+    pub(crate) fn knows(&mut self, id: &[u8; 8]) {
+        self.asking.retain(|(_, find)| find.id != *id);
+    }
+
     /// The next FIND; those that have waited for long have been answered elsewhere.
     // spec: ROUTE-6
     pub(crate) fn next_find(&mut self, now: Time, room: usize) -> Option<RouteMessage> {
@@ -233,9 +266,14 @@ impl Hop {
         now: Time,
         room: usize,
     ) -> Option<(Packet, Option<Ingress>)> {
-        let bytes = self.waiting.front()?.packet.size();
+        while self.again.pop_front_if(|sent| sent.waiting.until <= now).is_some() {}
+        let again = self.again.front().map(|sent| &sent.waiting);
+        let bytes = again.or_else(|| self.waiting.front())?.packet.size();
         if bytes + HEADER > room || !self.has_room(bytes + HEADER) {
             return None;
+        }
+        if let Some(sent) = self.again.pop_front() {
+            return Some((self.sent(now, sent), None));
         }
         let mut waiting = self.waiting.pop()?;
         let ingress = waiting.ingress;
@@ -245,16 +283,21 @@ impl Hop {
 
     /// Numbers a packet that leaves now, and remembers it until it is acknowledged.
     // spec: ROUTE-9, ROUTE-10
-    pub(crate) fn number(&mut self, now: Time, mut waiting: Waiting) -> Packet {
-        self.owes_since.get_or_insert(now);
+    pub(crate) fn number(&mut self, now: Time, waiting: Waiting) -> Packet {
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
-        let hops_left = waiting.packet.hops_left.saturating_sub(1);
-        let packet = Packet { number, hops_left, position: waiting.next, ..waiting.packet.clone() };
-        let bytes = packet.size() as u64;
-        self.sent_bytes += bytes;
-        waiting.tries = waiting.tries.saturating_add(1);
-        self.unacknowledged.push_back(Sent { number, at: now, bytes, waiting });
+        self.sent(now, Sent { number, first: now, at: now, tries: 0, waiting })
+    }
+
+    fn sent(&mut self, now: Time, sent: Sent) -> Packet {
+        self.owes_since.get_or_insert(now);
+        let packet = sent.packet();
+        self.sent_bytes += packet.size() as u64;
+        self.unacknowledged.push_back(Sent {
+            at: now,
+            tries: sent.tries.saturating_add(1),
+            ..sent
+        });
         packet
     }
 
@@ -264,6 +307,7 @@ impl Hop {
         let owes = !self.arrived.is_empty() || to_tell > 0;
         let has_company = self.arrived.len() >= ACKS_AT_ONCE
             || to_tell >= RELEASE_AT_ONCE
+            || !self.again.is_empty()
             || !self.waiting.is_empty();
         if owes && (self.is_time || has_company) {
             let arrived = Arrived { numbers: List::new(&self.arrived), released: self.to_release };
@@ -285,13 +329,16 @@ impl Hop {
         self.control.pop_front()
     }
 
-    /// A packet came over this link.
-    pub(crate) fn owe(&mut self, now: Time, number: u32) {
+    /// A packet came over this link. Says whether it is the first copy: what was acknowledged too
+    /// late comes again.
+    // spec: ROUTE-11
+    pub(crate) fn owe(&mut self, now: Time, number: u32) -> bool {
         // Who sends more than it may is not answered for all.
         if self.arrived.len() < OWED {
             self.arrived.push_back(number);
         }
         self.arrived_at.get_or_insert(now + limits::ACK_TIME);
+        self.came.add(number)
     }
 
     /// A packet that came over this link waits here no longer.
@@ -303,11 +350,13 @@ impl Hop {
     /// The other end has these packets.
     pub(crate) fn acknowledge(&mut self, now: Time, arrived: &Arrived) {
         for number in arrived.numbers.iter() {
-            let Some(at) = self.unacknowledged.iter().position(|sent| sent.number == number) else {
-                continue;
+            let take = |sent: &mut VecDeque<Sent>| {
+                let at = sent.iter().position(|sent| sent.number == number)?;
+                sent.remove(at)
             };
-            let Some(sent) = self.unacknowledged.remove(at) else { continue };
-            self.delay = (self.delay * 7 + now.since(sent.at)) / 8;
+            let sent = take(&mut self.unacknowledged).or_else(|| take(&mut self.again));
+            let Some(sent) = sent else { continue };
+            self.delay = (self.delay * 7 + now.since(sent.first)) / 8;
             self.owes_since = (!self.unacknowledged.is_empty()).then_some(now);
             self.acknowledged = self.acknowledged.max(number.wrapping_add(1));
             self.loss -= self.loss / 16;
@@ -318,8 +367,8 @@ impl Hop {
         self.lost_bytes = self.lost_bytes.min(self.sent_bytes - self.released_bytes);
     }
 
-    /// Packets that were lost, to be sent again, when they are overdue. If nothing at all was
-    /// acknowledged, all of them, and the neighbour is not used until it gives a sign of life.
+    /// Packets that are overdue are sent again. If nothing at all was acknowledged, they are to go
+    /// another way, all of them, and the neighbour is not used until it gives a sign of life.
     // spec: ROUTE-11
     pub(crate) fn overdue(&mut self, now: Time) -> Vec<Waiting> {
         if self.overdue_at().is_none_or(|at| at > now) {
@@ -327,24 +376,23 @@ impl Hop {
         }
         let is_silent = self.owes_since.is_some_and(|since| since + self.patience() <= now);
         self.is_suspect |= is_silent;
-        let (mut lost, mut kept) = (Vec::new(), VecDeque::new());
         for sent in mem::take(&mut self.unacknowledged) {
             if is_silent || self.late_at(&sent).is_some_and(|at| at <= now) {
-                self.lost_bytes += sent.bytes;
+                self.lost_bytes += sent.bytes();
                 self.loss += (256 - self.loss) / 16;
-                lost.push(sent.waiting);
+                self.again.push_back(sent);
             } else {
-                kept.push_back(sent);
+                self.unacknowledged.push_back(sent);
             }
         }
-        self.unacknowledged = kept;
-        if is_silent {
-            // If it is there after all, it is slower than was thought.
-            self.delay = self.patience() / 2;
-            self.owes_since = None;
-            lost.extend(self.waiting.drain());
+        if !is_silent {
+            return Vec::new();
         }
-        lost
+        // If it is there after all, it is slower than was thought.
+        self.delay = self.patience() / 2;
+        self.owes_since = None;
+        let lost = mem::take(&mut self.again).into_iter().map(|sent| sent.waiting);
+        lost.chain(self.waiting.drain()).collect()
     }
 
     fn overdue_at(&self) -> Option<Time> {
@@ -358,7 +406,7 @@ impl Hop {
     // spec: ROUTE-11
     fn late_at(&self, sent: &Sent) -> Option<Time> {
         let is_passed = sent.number < self.acknowledged;
-        match sent.waiting.tries {
+        match sent.tries {
             ..=1 => Some(sent.at + (self.delay * 2).max(limits::RETRY_TIME)),
             _ => is_passed.then(|| sent.at + self.patience()),
         }
@@ -372,8 +420,8 @@ impl Hop {
 
     /// Everything that it did not acknowledge or that waits for it: the link is gone.
     pub(crate) fn dissolve(mut self) -> Vec<Waiting> {
-        let unacknowledged = mem::take(&mut self.unacknowledged).into_iter().map(|s| s.waiting);
-        unacknowledged.chain(self.waiting.drain()).collect()
+        let sent = self.again.into_iter().chain(self.unacknowledged);
+        sent.map(|sent| sent.waiting).chain(self.waiting.drain()).collect()
     }
 
     /// It is told what arrived as soon as it can be, and called by its old tag no longer than that
@@ -398,7 +446,8 @@ impl Hop {
     }
 
     pub(crate) fn weight(&self) -> usize {
-        let under_way = self.unacknowledged.iter().map(|s| s.waiting.packet.size()).sum::<usize>();
+        let sent = self.unacknowledged.iter().chain(&self.again);
+        let under_way = sent.map(|sent| sent.waiting.packet.size()).sum::<usize>();
         size_of::<Self>()
             + self.waiting.bytes()
             + under_way

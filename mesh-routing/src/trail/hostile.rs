@@ -44,6 +44,7 @@ impl Trails {
                 tag: self.rng.bytes(),
                 state: self.rng.bytes(),
                 hops: List::default(),
+                along: List::default(),
             };
             self.pass_on(now, &find, &[]);
         }

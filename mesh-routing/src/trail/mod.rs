@@ -27,6 +27,7 @@ pub(crate) mod hop;
 #[cfg(feature = "hostile")]
 pub(crate) mod hostile;
 mod keys;
+mod numbers;
 pub(crate) mod repute;
 pub(crate) mod search;
 pub(crate) mod seen;
@@ -219,13 +220,12 @@ impl Trails {
             return false;
         }
         let led = if self.can_be_led(now) { Led::Yes } else { Led::No };
-        let ring = match (wanted, led) {
-            (Wanted::Anybody, _) | (Wanted::Path(_), Led::Yes) => search::RING,
-            (Wanted::Path(link), Led::No) => {
-                self.flows.get(&link).map_or(search::RING, Flow::length)
-            }
+        let old = match wanted {
+            Wanted::Anybody => None,
+            Wanted::Path(link) => self.flows.get(&link),
         };
-        let search = Search::new(now, (key, scope, ring), (wanted, led), &mut self.rng);
+        let old = old.map(|flow| flow.way().to_vec()).unwrap_or_default();
+        let search = Search::new(now, (key, scope, old), (wanted, led), &mut self.rng);
         self.ask(now, &search);
         self.searches.push(search);
         true

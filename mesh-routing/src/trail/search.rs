@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use mesh_wire::{FindKey, LinkId, Rng, Time, limits};
+use mesh_wire::{FindKey, HopTag, LinkId, Rng, Time, limits};
 
-/// Hops of the first ring where nothing is known.
-pub(crate) const RING: u8 = 3;
-/// Hops of the others.
+/// Hops that are near.
+const NEAR: u8 = 3;
+/// Hops that are far enough.
 const EVERYWHERE: u8 = 32;
 
 /// A search under way.
@@ -15,17 +15,16 @@ const EVERYWHERE: u8 = 32;
 pub(crate) struct Search {
     pub(crate) key: FindKey,
     pub(crate) scope: Scope,
-    /// How many hops are near.
-    ring: u8,
+    /// The relays of the path that is to be replaced.
+    old: Vec<HopTag>,
     pub(crate) wanted: Wanted,
     /// Names the FIND of this stage.
     pub(crate) id: [u8; 8],
+    stages: &'static [Stage],
     stage: usize,
     pub(crate) until: Time,
     /// Where it has led so far.
     pub(crate) found: Vec<LinkId>,
-    /// Whether there is an anchor to ask.
-    led: Led,
 }
 
 /// Whether a search asks the next anchor before it asks everybody.
@@ -67,9 +66,11 @@ impl Scope {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Ring,
-    /// Nobody but the next anchor, and whom it knows.
-    Led,
+    Near,
+    /// Those near the old path.
+    Along,
+    /// Neighbours up to so many hops away, and the next anchor and whom it knows.
+    Led(u8),
     Everywhere,
     Again,
 }
@@ -77,15 +78,34 @@ enum Stage {
 /// How long other answers are waited for after the first.
 const MORE: Duration = Duration::from_millis(500);
 
+/// The other end of a flow is seldom far from where it was; anybody else may be anywhere.
+// spec: ROUTE-5, ROUTE-24
+fn stages(wanted: Wanted, scope: Scope, led: Led) -> &'static [Stage] {
+    match (wanted, scope, led) {
+        (Wanted::Path(_), _, Led::Yes) => {
+            &[Stage::Along, Stage::Led(NEAR), Stage::Everywhere, Stage::Again]
+        }
+        (Wanted::Path(_), _, Led::No) => &[Stage::Along, Stage::Everywhere, Stage::Again],
+        (Wanted::Anybody, Scope::Near, _) => &[Stage::Near],
+        (Wanted::Anybody, Scope::Full, Led::Yes) => {
+            &[Stage::Led(NEAR), Stage::Everywhere, Stage::Again]
+        }
+        (Wanted::Anybody, Scope::Full, Led::No) => &[Stage::Everywhere, Stage::Again],
+        (Wanted::Anybody, Scope::Wide, Led::Yes) => &[Stage::Led(0), Stage::Everywhere],
+        (Wanted::Anybody, Scope::Wide, Led::No) => &[Stage::Everywhere],
+    }
+}
+
 impl Search {
     pub(crate) fn new(
         now: Time,
-        (key, scope, ring): (FindKey, Scope, u8),
+        (key, scope, old): (FindKey, Scope, Vec<HopTag>),
         (wanted, led): (Wanted, Led),
         rng: &mut Rng,
     ) -> Self {
         let (id, found) = ([0; 8], Vec::new());
-        let mut search = Self { key, scope, ring, wanted, id, stage: 0, until: now, found, led };
+        let stages = stages(wanted, scope, led);
+        let mut search = Self { key, scope, old, wanted, id, stage: 0, until: now, stages, found };
         search.begin(now, rng);
         search
     }
@@ -95,28 +115,15 @@ impl Search {
         self.until = now + self.stage().1;
     }
 
-    /// The other end of a flow is seldom further away than it was; anybody else may be anywhere.
-    fn stages(&self) -> &'static [Stage] {
-        match (self.wanted, self.scope, self.led) {
-            (Wanted::Path(_), _, _) | (Wanted::Anybody, Scope::Full, Led::Yes) => {
-                &[Stage::Ring, Stage::Everywhere, Stage::Again]
-            }
-            (Wanted::Anybody, Scope::Near, _) => &[Stage::Ring],
-            (Wanted::Anybody, Scope::Full, Led::No) => &[Stage::Everywhere, Stage::Again],
-            (Wanted::Anybody, Scope::Wide, Led::Yes) => &[Stage::Led, Stage::Everywhere],
-            (Wanted::Anybody, Scope::Wide, Led::No) => &[Stage::Everywhere],
-        }
-    }
-
     /// How far this stage goes, and how long it waits.
     // spec: ROUTE-5
     fn stage(&self) -> (u8, Duration) {
-        match self.stages().get(self.stage) {
-            Some(Stage::Ring) => {
-                let near = Duration::from_millis(100 + 100 * u64::from(self.ring));
-                (self.ring, if self.is_led() { limits::GUIDED_TIME } else { near })
+        match self.stages.get(self.stage) {
+            Some(Stage::Near) => (NEAR, Duration::from_millis(400)),
+            Some(Stage::Along) => {
+                (limits::ALONG_HOPS, Duration::from_millis(200 + 150 * self.old.len() as u64))
             }
-            Some(Stage::Led) => (0, limits::GUIDED_TIME),
+            Some(Stage::Led(hops)) => (*hops, limits::GUIDED_TIME),
             Some(Stage::Everywhere) => (EVERYWHERE, Duration::from_millis(2500)),
             Some(Stage::Again) | None => (EVERYWHERE, Duration::from_millis(4000)),
         }
@@ -125,7 +132,7 @@ impl Search {
     /// The next stage, if nothing was found and there is one.
     pub(crate) fn widen(&mut self, now: Time, rng: &mut Rng) -> bool {
         self.stage += 1;
-        let goes_on = self.found.is_empty() && self.stage < self.stages().len();
+        let goes_on = self.found.is_empty() && self.stage < self.stages.len();
         if goes_on {
             self.begin(now, rng);
         }
@@ -135,13 +142,19 @@ impl Search {
     /// Whether it has failed but for this stage: perhaps there is no way but over those that are
     /// to be avoided.
     pub(crate) fn is_last(&self) -> bool {
-        self.stages().get(self.stage) == Some(&Stage::Again)
+        self.stages.get(self.stage) == Some(&Stage::Again)
+    }
+
+    /// The relays near which its FIND is to stay.
+    pub(crate) fn along(&self) -> &[HopTag] {
+        let is_along = self.stages.get(self.stage) == Some(&Stage::Along);
+        if is_along { &self.old } else { &[] }
     }
 
     /// Whether the next anchor is asked in this stage.
     // spec: ROUTE-24
     pub(crate) fn is_led(&self) -> bool {
-        self.led == Led::Yes && self.stage == 0 && self.scope != Scope::Near
+        matches!(self.stages.get(self.stage), Some(Stage::Led(_)))
     }
 
     /// Somebody was found; a little later the search is over.

@@ -30,8 +30,8 @@ pub(crate) struct Entry {
     pub(crate) onward: Option<(Time, Box<Find>)>,
     /// Answers given here.
     pub(crate) given: u8,
-    /// Answers passed back.
-    pub(crate) passed: u8,
+    /// The proofs of the answers passed back.
+    pub(crate) passed: Vec<[u8; 16]>,
     /// Whether it has gone on to an anchor.
     pub(crate) is_led: bool,
 }

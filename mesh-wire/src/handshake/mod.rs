@@ -22,7 +22,7 @@ use core::time::Duration;
 
 use crate::seal::MakeCipher;
 use crate::session::Session;
-use crate::{Carrier, PeerId, Rng, Role, Time, Wake, limits};
+use crate::{Carrier, PeerId, Rng, Role, Time, Wake};
 use noise::{Run, Setup};
 
 pub use error::HandshakeError;
@@ -135,7 +135,6 @@ impl Handshake {
         let mut handshake = Self::respond(now, config, rng);
         // Nothing in the setup is a peer's: this does not fail.
         handshake.state = handshake.ask(now).unwrap_or(State::Failed);
-        handshake.deadline = now + handshake.config.patience;
         handshake
     }
 
@@ -144,13 +143,13 @@ impl Handshake {
     pub fn respond(now: Time, config: Config, rng: &mut Rng) -> Self {
         Self {
             resend: config.resend,
+            deadline: now + config.patience,
             config,
             rng: Rng::from_seed(rng.bytes()),
             state: State::Listening,
             frame: Vec::new(),
             due: None,
             seen: None,
-            deadline: now + limits::HANDSHAKE_TIME,
         }
     }
 

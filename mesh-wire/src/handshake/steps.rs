@@ -120,7 +120,7 @@ impl Handshake {
         self.frame.insert(0, FINISH);
         self.due = Some(now);
         self.resend = self.config.resend;
-        self.deadline = now + limits::HANDSHAKE_TIME;
+        self.deadline = now + self.config.patience;
         let established = self.establish(now, run, answer.choice, answer.introduction)?;
         self.state = State::Finishing;
         Ok(established)
@@ -151,7 +151,7 @@ impl Handshake {
                 self.frame = vec![0; established.session.header_bytes()];
                 established.session.seal(now, &mut self.frame).map_err(|_| HandshakeError::Size)?;
                 self.due = Some(now);
-                self.deadline = now + limits::HANDSHAKE_TIME;
+                self.deadline = now + self.config.patience;
                 State::Confirming { finish: hash }
             }
         };

@@ -59,6 +59,9 @@ layout! {
         state: [u8; 4],
         /// The hops of a path behind a gap, the next first; none if the tag is meant.
         hops: List<HopTag, { limits::DETOUR_TAGS }>,
+        /// The relays of the path that is to be replaced: who is not near one does not pass this
+        /// on. None if anybody may.
+        along: List<HopTag, { limits::PATH_TAGS }>,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The handshake as a whole, over carriers that lose, repeat, alter and hold back.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use mesh_wire::codec::Extensions;
@@ -412,6 +413,30 @@ fn a_handshake_that_nobody_answers_is_repeated_ever_less_often_and_given_up() {
     end.send(Time(0));
     assert_eq!(end.handshake.wake_at().unwrap().at, Time(0) + limits::HANDSHAKE_TIME);
     assert_eq!(end.handshake.poll_send(Time(4_999_999)), None, "no repetition on a stream");
+}
+
+/// Over 30 relays whose packets are led around gaps, each step takes seconds.
+// spec: SESSION-6
+#[test]
+fn both_ends_are_patient_over_relays() {
+    for (patience, together) in
+        [(limits::ROUTED_HANDSHAKE_TIME, true), (limits::HANDSHAKE_TIME, false)]
+    {
+        let config = |who| Config { patience, ..config(Carrier::Datagram, who) };
+        let mut ends = [
+            End::new(Role::Initiator, config(1), 11),
+            End::new(Role::Responder, config(2), 12),
+        ];
+        let mut now = Time(0);
+        for from in [0, 1, 0, 1] {
+            if let Some(frame) = ends[from].handshake.poll_send(now) {
+                now = now + Duration::from_secs(4);
+                // An end that has given up refuses it.
+                let _ = ends[1 - from].take(now, &frame);
+            }
+        }
+        assert_eq!(ends[0].handshake.progress(now) == Progress::Done, together);
+    }
 }
 
 // spec: SESSION-6

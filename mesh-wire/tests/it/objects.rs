@@ -140,7 +140,7 @@ object! {
     Pong { nonce }
     Fragment { message, index, total, bytes }
     Presence { token, tag, heard, answer }
-    Find { id, hops_left, cost, avoid, tag, state, hops }
+    Find { id, hops_left, cost, avoid, tag, state, hops, along }
     Found { id, answer, cost, proof, path }
     Packet { number, flow, hops_left, patches, position, path, frame }
     Broken { flow, hops_left, position, gap, path }

@@ -93,6 +93,7 @@ fn route_examples() -> Vec<Example> {
         tag: [2; 8],
         state: [5; 4],
         hops: List::default(),
+        along: List::default(),
     };
     let (avoid, hops) = (List::new(&tags(&[9])), List::new(&tags(&[4, 5])));
     vec![
@@ -107,6 +108,7 @@ fn route_examples() -> Vec<Example> {
         ),
         route("who recognises this tag?", find.clone()),
         route("who knows a way to one of these hops?", Find { avoid, hops, ..find.clone() }),
+        route("who recognises it near this path?", Find { along: path.clone(), ..find.clone() }),
         route(
             "an answer",
             Found { id: [1; 8], answer: 0, cost: 300, proof: [3; 16], path: path.clone() },

@@ -18,6 +18,8 @@ use super::{KEY, keyed};
 pub(crate) struct Alone {
     pub(crate) router: Router,
     pub(crate) now: Time,
+    /// Packets that it was given: each has a number of its own, unless the test says which.
+    given: u32,
 }
 
 /// The tag of the neighbour at link `number`.
@@ -28,7 +30,8 @@ pub(crate) fn tag(number: u64) -> HopTag {
 impl Alone {
     /// A router with `count` neighbours that have said who they are.
     pub(crate) fn among(count: u64) -> Self {
-        let mut alone = Self { router: Router::new(Rng::from_seed([9; 32])), now: Time(0) };
+        let mut alone =
+            Self { router: Router::new(Rng::from_seed([9; 32])), now: Time(0), given: 0 };
         (1..=count).for_each(|number| alone.meet(number, tag(number)));
         alone
     }
@@ -60,7 +63,14 @@ impl Alone {
 
     /// Something comes over link `number`.
     pub(crate) fn hear(&mut self, number: u64, message: impl Into<RouteMessage>) {
-        self.handle(Input::Receive(LinkId(number), message.into()));
+        let mut message = message.into();
+        if let RouteMessage::Packet(packet) = &mut message
+            && packet.number == 0
+        {
+            packet.number = self.given;
+            self.given += 1;
+        }
+        self.handle(Input::Receive(LinkId(number), message));
     }
 
     fn handle(&mut self, input: Input<RouteMessage>) {
@@ -167,8 +177,16 @@ pub(crate) fn presence(tag: HopTag) -> Presence {
 /// A question for who holds [`KEY`].
 pub(crate) fn find(id: u8) -> Find {
     let id = [id; 8];
-    let (avoid, hops) = (List::default(), List::default());
-    Find { id, hops_left: 32, cost: 50, avoid, tag: keyed(&KEY, &[&[0], &id]), state: [0; 4], hops }
+    Find {
+        id,
+        hops_left: 32,
+        cost: 50,
+        avoid: List::default(),
+        tag: keyed(&KEY, &[&[0], &id]),
+        state: [0; 4],
+        hops: List::default(),
+        along: List::default(),
+    }
 }
 
 /// The answer of who holds [`KEY`] and stands at the end of `way`.

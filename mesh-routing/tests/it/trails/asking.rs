@@ -271,10 +271,51 @@ fn an_answer_goes_back_the_way_of_the_question() {
     node.hear(3, found(&find(2), &way));
     node.hear(3, found(&find(1), &[tag(3); limits::PATH_TAGS]));
     assert!((1..=5).all(|link| node.founds(link).is_empty()));
-    for _ in 0..10 {
-        node.hear(4, found(&find(1), &way));
+    // One that was passed back already, or too many others.
+    node.hear(4, found(&find(1), &way));
+    assert_eq!(node.founds(1), []);
+    for proof in 0..10 {
+        node.hear(4, Found { proof: [proof; 16], ..found(&find(1), &way) });
     }
     assert_eq!(node.founds(1).len() + 1, usize::from(limits::ANSWERS));
+}
+
+/// Where people walk, the neighbour that asked first may be gone when the answer comes.
+// spec: ROUTE-8
+#[test]
+fn a_late_answer_goes_back_two_ways() {
+    for (late, ways) in [(499, [1, 0, 0]), (500, [1, 1, 0])] {
+        let mut node = Alone::among(5);
+        for link in [1, 2, 3] {
+            node.hear(link, find(1));
+        }
+        node.wait(late * MOMENT);
+        node.hear(4, found(&find(1), &[tag(4), tag(9)]));
+        assert_eq!([1, 2, 3].map(|link| node.founds(link).len()), ways, "after {late} ms");
+        assert_eq!(node.founds(4), []);
+    }
+}
+
+/// Who looks for another path asks those near the last one.
+// spec: ROUTE-5
+#[test]
+fn a_question_for_another_path_stays_near_the_old_one() {
+    let mut node = Alone::among(3);
+    let own = node.tag();
+    let asks =
+        |id, hops_left, tags: &[HopTag]| Find { along: List::new(tags), hops_left, ..find(id) };
+    let cases = [
+        (asks(1, 1, &[tag(30), own]), Some(limits::ALONG_HOPS - 1), "on the path"),
+        (asks(2, 1, &[tag(3)]), Some(limits::ALONG_HOPS - 1), "beside it"),
+        (asks(3, 3, &[tag(30)]), Some(2), "not far from it"),
+        (asks(4, 1, &[tag(30)]), None, "far from it"),
+        (asks(5, 32, &[tag(3)]), Some(limits::ALONG_HOPS - 1), "no further for who asks for more"),
+    ];
+    for (question, hops_left, why) in cases {
+        node.hear(1, question);
+        node.wait(limits::FIND_JITTER);
+        assert_eq!(node.finds(2).pop().map(|find| find.hops_left), hops_left, "{why}");
+    }
 }
 
 // spec: ROUTE-8

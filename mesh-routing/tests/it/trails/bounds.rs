@@ -53,7 +53,7 @@ fn adversarial_path(rng: &mut Rng, first: HopTag, tags: &[HopTag]) -> Vec<HopTag
 }
 
 /// Whatever a path says, and wherever it leads in circles, each packet is carried at most as often
-/// as it has tags and 8 times more, and is led around at most [`limits::PATCHES`] gaps.
+/// as it has tags and 16 times more, and is led around at most [`limits::PATCHES`] gaps.
 // spec: ROUTE-9, ROUTE-13
 #[test]
 fn r_04_every_packet_ends() {

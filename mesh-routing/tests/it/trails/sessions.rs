@@ -172,6 +172,7 @@ fn a_path_without_an_answer_is_left_and_its_relays_are_avoided() {
     let question = node.finds(2).pop().expect("it looks for another");
     assert_eq!(question.tag, keyed(&key, &[&[0], &question.id]));
     assert_eq!(hops(&question.avoid), [tag(1)], "nothing came back from behind it");
+    assert_eq!(hops(&question.along), [tag(1), tag(7)], "near the old path");
     assert_eq!(node.router.relays(link), None);
     // For five minutes.
     for (after, expected) in [(Duration::from_secs(270), 1), (Duration::from_secs(40), 0)] {
@@ -189,7 +190,7 @@ fn a_session_is_dropped_when_nobody_is_found_again() {
     let link = node.find(1, &[tag(1), tag(9)]);
     node.router.secured(link, FindKey([4; 32]));
     node.send(link, 1);
-    node.wait(limits::DOUBT_TIME + Duration::from_millis(6800) - MOMENT);
+    node.wait(limits::DOUBT_TIME + Duration::from_millis(6850) - MOMENT);
     let down = TrailEvent::Down(link);
     assert!(!node.events().contains(&down));
     node.wait(MOMENT);
