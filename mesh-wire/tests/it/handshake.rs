@@ -423,10 +423,8 @@ fn both_ends_are_patient_over_relays() {
         [(limits::ROUTED_HANDSHAKE_TIME, true), (limits::HANDSHAKE_TIME, false)]
     {
         let config = |who| Config { patience, ..config(Carrier::Datagram, who) };
-        let mut ends = [
-            End::new(Role::Initiator, config(1), 11),
-            End::new(Role::Responder, config(2), 12),
-        ];
+        let mut ends =
+            [End::new(Role::Initiator, config(1), 11), End::new(Role::Responder, config(2), 12)];
         let mut now = Time(0);
         for from in [0, 1, 0, 1] {
             if let Some(frame) = ends[from].handshake.poll_send(now) {

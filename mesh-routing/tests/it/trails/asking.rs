@@ -133,11 +133,14 @@ fn a_search_goes_as_far_as_it_is_to_and_ends() {
 // spec: ROUTE-5
 #[test]
 fn a_find_is_passed_on_once_after_a_moment_to_whom_it_was_not_heard_from() {
-    let mut node = Alone::among(4);
+    let mut node = Alone::among(5);
     node.hear(1, find(1));
     assert_eq!(node.finds(2), [], "it waits a moment");
     node.hear(3, Find { cost: 10, ..find(1) });
     node.wait(limits::FIND_JITTER);
+    // It waits for the link, too.
+    node.hear(5, find(1));
+    assert_eq!(node.finds(5), []);
     let passed = Find { hops_left: 31, cost: 150, ..find(1) };
     for (link, expected) in [(1, vec![]), (2, vec![passed.clone()]), (3, vec![]), (4, vec![passed])]
     {
