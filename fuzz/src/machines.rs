@@ -30,6 +30,7 @@ pub fn sync(data: &[u8]) {
             | SyncEvent::BlobProgress { .. }
             | SyncEvent::BlobHere { .. }
             | SyncEvent::Damaged { .. }
+            | SyncEvent::Forked { .. }
             | SyncEvent::StoreFailed { .. }
             | SyncEvent::StoreBack => None,
         },

@@ -109,6 +109,8 @@ pub struct ChannelStatus {
     pub bytes: u64,
     /// Whether a neighbour says that it has more, and was asked for it.
     pub catching_up: bool,
+    /// Whether its key has signed two different histories: nothing more is taken or published.
+    pub forked: bool,
 }
 
 /// Bytes on all links since the start.

@@ -61,6 +61,12 @@ pub enum Refused {
     /// The store no longer has what was signed.
     #[error("the channel is damaged on disk")]
     Damaged,
+    /// Its key has signed two histories.
+    #[error(
+        "the channel's key has signed two different histories, and nobody takes more of either. \
+         Was this home copied, or restored from a backup? Make a new channel"
+    )]
+    Forked,
     /// The disk.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -47,6 +47,11 @@ pub enum Event {
         /// The channel.
         channel: ChannelId,
     },
+    /// Somebody with the channel's key has signed two histories of it: it is frozen.
+    Forked {
+        /// The channel.
+        channel: ChannelId,
+    },
     /// The store failed: what was not committed may be lost. Sync tries again by itself.
     StoreFailed {
         /// How.

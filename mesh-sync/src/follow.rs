@@ -40,6 +40,12 @@ impl<S: Store> Sync<S> {
         }
         matched.summary_heard = Some(summary.serial);
         matched.history = History::Unknown;
+        if log.size == size
+            && let Some(root) = channel.log.frontier.root()
+        {
+            let is_same = peer.slots.salted(&root) == log.root;
+            matched.history = if is_same { History::Same } else { History::Other };
+        }
         let is_first = matched.theirs.is_none();
         let theirs = Some(Remote { size: log.size, root: log.root, blobs: log.blobs });
         if matched.theirs != theirs {
@@ -66,7 +72,7 @@ impl<S: Store> Sync<S> {
     /// Asks somebody for the items that a channel lacks, unless somebody is asked already.
     // spec: SYNC-12
     pub(crate) fn seek(&mut self, now: Time, id: &ChannelId) {
-        let Some(channel) = self.library.sound(id) else { return };
+        let Some(channel) = self.library.growing(id) else { return };
         let size = channel.log.size();
         let first = channel.rotten.first().copied().unwrap_or(size);
         if self.health.is_full(now) {
@@ -127,7 +133,7 @@ impl<S: Store> Sync<S> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         let Some(id) = peer.slots.named(run.channel) else { return Ok(()) };
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(()) };
-        let Some(channel) = self.library.sound(&id) else { return Ok(()) };
+        let Some(channel) = self.library.growing(&id) else { return Ok(()) };
         let end = run.first.saturating_add(run.items.len() as u64);
         if run.log != LOG || self.health.is_full(now) || !peer.trusted {
             return Ok(());

@@ -3,14 +3,17 @@
 
 use alloc::vec::Vec;
 
+use mesh_wire::codec::List;
 use mesh_wire::message::SyncMessage;
-use mesh_wire::message::sync::{Cvs, GroupData, PageAsk, PageHave, Share};
+use mesh_wire::message::sync::{Branch, Cvs, Fork, GroupData, PageAsk, PageHave, Share};
 use mesh_wire::{Fault, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
+use crate::channel::fork;
 use crate::event::Event;
 use crate::fetch::Landed;
 use crate::library::Trouble;
+use crate::peer::Told;
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -79,6 +82,7 @@ impl<S: Store> Sync<S> {
                     peer.served.drop(page.handle);
                 }
             }
+            SyncMessage::Fork(fork) => self.take_fork(link, fork)?,
             // No channel is a set yet: the message names a place that holds none.
             SyncMessage::Reconcile(_) => {}
         }
@@ -98,6 +102,39 @@ impl<S: Store> Sync<S> {
         peer.hungry = true;
         self.fetch.news();
         gone.iter().for_each(|channel| self.seek(now, channel));
+    }
+
+    /// A neighbour shows what was signed about a channel.
+    // spec: SYNC-34
+    fn take_fork(&mut self, link: LinkId, mut fork: Fork) -> Result<(), Trouble> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        let Some(id) = peer.slots.named(fork.channel) else { return Ok(()) };
+        if self.library.sound(&id).is_none() || !peer.matched.contains_key(&id) {
+            return Ok(());
+        }
+        peer.acknowledge(fork.serial);
+        fork::verify(&id, &fork)?;
+        let mut branches: Vec<Branch> = fork.branches.iter().collect();
+        if branches.len() == 1 {
+            let own = self.library.branch(&id, fork.end)?;
+            branches.extend(own.filter(|own| branches.iter().all(|one| one.peaks != own.peaks)));
+        } else if let Some(matched) = peer.matched.get_mut(&id) {
+            // It knows.
+            matched.told = Some(Told::Fork);
+        }
+        if branches.len() < 2 || self.library.growing(&id).is_none() {
+            return Ok(());
+        }
+        (fork.serial, fork.channel, fork.branches) = (0, 0, List::new(&branches));
+        self.library.freeze(&id, fork)?;
+        self.events.tell(Event::Forked { channel: id });
+        for peer in self.peers.values_mut() {
+            if let Some(matched) = peer.matched.get_mut(&id) {
+                (matched.incoming, matched.outgoing, matched.offer) = (None, None, false);
+            }
+            peer.changed(&id);
+        }
+        Ok(())
     }
 
     // spec: SYNC-16

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{
-    Cvs, GroupData, Heard, Items, LogSummary, PageHave, Share, Summary, Want,
+    Cvs, Fork, GroupData, Heard, Items, LogSummary, PageHave, Share, Summary, Want,
 };
-use mesh_wire::{ChannelId, Hash, LinkId, Time, limits};
+use mesh_wire::{ChannelId, Hash, LinkId, Time, Wire, limits};
 
 use crate::blob::{BlobId, PAGE};
 use crate::channel::{Channel, LOG, run_bytes};
@@ -69,8 +69,8 @@ impl<S: Store> Sync<S> {
         if !serials.is_empty() {
             return Ok(Some(Heard { serials: List::new(&serials) }.into()));
         }
-        if let Some(summary) = self.summary(now, link) {
-            return Ok(Some(summary.into()));
+        if let Some(message) = self.about_a_channel(now, link, room)? {
+            return Ok(Some(message));
         }
         if let Some(answer) = self.answer(now, link)? {
             return Ok(Some(answer.into()));
@@ -83,9 +83,14 @@ impl<S: Store> Sync<S> {
     }
 
     /// What is here of a channel of which the neighbour does not know the newest.
-    // spec: SYNC-11
-    fn summary(&mut self, now: Time, link: LinkId) -> Option<Summary> {
-        let peer = self.peers.get_mut(&link)?;
+    // spec: SYNC-11, SYNC-34
+    fn about_a_channel(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        room: usize,
+    ) -> Result<Option<SyncMessage>, StoreError> {
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
         let mut settled = alloc::vec::Vec::new();
         let mut due = None;
         for id in &peer.tell {
@@ -99,17 +104,40 @@ impl<S: Store> Sync<S> {
             }
         }
         peer.tell.retain(|id| !settled.contains(id));
-        let id = due?;
+        let Some(id) = due else { return Ok(None) };
+        let (Some(channel), Some(index), Some(matched)) =
+            (self.library.sound(&id), peer.slots.index(&id), peer.matched.get_mut(&id))
+        else {
+            return Ok(None);
+        };
+        let news = news(channel, matched);
+        let mut message: SyncMessage = match news {
+            Told::Here { size, blobs } => {
+                let root = channel.log.frontier.root().unwrap_or(Hash([0; 32]));
+                let log = LogSummary { log: LOG, size, root: peer.slots.salted(&root), blobs };
+                Summary { serial: 0, channel: index, logs: List::new(&[log]) }.into()
+            }
+            Told::Branch(end) => match self.library.history(&id, end)? {
+                Some(fork) => Fork { channel: index, ..fork }.into(),
+                None => return Ok(None),
+            },
+            Told::Fork => match &channel.fork {
+                Some(fork) => Fork { channel: index, ..fork.clone() }.into(),
+                None => return Ok(None),
+            },
+        };
+        if message.size() > room {
+            return Ok(None);
+        }
+        matched.told = Some(news);
         peer.tell.remove(&id);
-        let channel = self.library.sound(&id)?;
-        let index = peer.slots.index(&id)?;
-        let serial = peer.say(now, id);
-        let told = told(channel);
-        peer.matched.get_mut(&id)?.told = Some(told);
-        let root = channel.log.frontier.root().unwrap_or(Hash([0; 32]));
-        let root = peer.slots.salted(&root);
-        let log = LogSummary { log: LOG, size: told.size, root, blobs: told.blobs };
-        Some(Summary { serial, channel: index, logs: List::new(&[log]) })
+        let said = peer.say(now, id);
+        if let SyncMessage::Summary(Summary { serial, .. })
+        | SyncMessage::Fork(Fork { serial, .. }) = &mut message
+        {
+            *serial = said;
+        }
+        Ok(Some(message))
     }
 
     /// Asks for items.
@@ -159,13 +187,14 @@ impl<S: Store> Sync<S> {
         let room = peer.run_room(room);
         for _ in 0..peer.streams.len() {
             let Some(id) = peer.streams.pop_front() else { break };
-            let size = self.library.sound(&id).map_or(0, |channel| channel.log.size());
+            let size = self.library.growing(&id).map_or(0, |channel| channel.log.size());
             let Some(matched) = peer.matched.get_mut(&id) else { continue };
             let Some(stream) = matched.outgoing else { continue };
             if stream.next >= size || stream.sent >= stream.granted {
                 continue;
             }
             if has_other_history(&self.library, &peer.slots, (&id, matched))? {
+                peer.tell.insert(id);
                 continue;
             }
             let Some(stream) = &mut matched.outgoing else { continue };
@@ -228,7 +257,7 @@ impl<S: Store> Sync<S> {
             }
         };
         let Some(mut run) = run else { return Ok(None) };
-        matched.told = self.library.sound(&id).map(told);
+        matched.told = self.library.sound(&id).map(|channel| news(channel, matched));
         matched.said.said(now, peer.pace.repeat(), Matched::PUSH);
         peer.tell.remove(&id);
         run.channel = peer.slots.index(&id).unwrap_or(u32::MAX);
@@ -358,19 +387,27 @@ fn order_bytes(order: &Order) -> usize {
 }
 
 /// What there is to say of a channel.
-fn told(channel: &Channel) -> Told {
-    Told { size: channel.log.size(), blobs: channel.counts.blobs_here }
+// spec: SYNC-34, SYNC-35
+fn news(channel: &Channel, matched: &Matched) -> Told {
+    match (&channel.fork, matched.history, matched.theirs) {
+        (Some(_), ..) => Told::Fork,
+        (None, History::Other, Some(theirs)) => Told::Branch(theirs.size),
+        _ => Told::Here { size: channel.log.size(), blobs: channel.counts.blobs_here },
+    }
 }
 
 /// What a neighbour should be told of a channel now.
 fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
     let (Some(channel), Some(matched)) = (channel, matched) else { return Standing::Nothing };
-    let newest = told(channel);
-    let is_known = matched.told == Some(newest) && !matched.said.is_due();
+    let news = news(channel, matched);
+    let is_known = matched.told == Some(news) && !matched.said.is_due();
+    if is_known || matched.said.is_waiting() {
+        return Standing::Nothing;
+    }
+    let Told::Here { size, .. } = news else { return Standing::Tell };
     // Who asks for items is told when they are here. But who gives them has to know whose history
     // they are to continue.
-    let will_tell = matched.incoming.is_some() && (matched.told.is_some() || newest.size == 0);
-    if is_known || matched.said.is_waiting() || will_tell {
+    if matched.incoming.is_some() && (matched.told.is_some() || size == 0) {
         return Standing::Nothing;
     }
     let Some(theirs) = matched.theirs else {
@@ -382,10 +419,9 @@ fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
     if matched.told.is_none() && channel.key.is_none() {
         return Standing::Tell;
     }
-    let lacking = theirs.size..newest.size;
-    let is_streaming = matched
-        .outgoing
-        .is_some_and(|stream| stream.sent < stream.granted && stream.next < newest.size);
+    let lacking = theirs.size..size;
+    let is_streaming =
+        matched.outgoing.is_some_and(|stream| stream.sent < stream.granted && stream.next < size);
     let is_small = (1..=PUSH_ITEMS).contains(&(lacking.end.saturating_sub(lacking.start)));
     if is_small && !is_streaming && matched.sent <= lacking.start {
         return Standing::Push(lacking);

@@ -39,6 +39,8 @@ pub struct ChannelStatus {
     pub catching_up: bool,
     /// The store no longer has what was signed: the channel is set aside.
     pub damaged: bool,
+    /// Somebody with its key has signed two histories: nothing more is taken or signed.
+    pub forked: bool,
 }
 
 /// Whose a channel is.
@@ -238,6 +240,7 @@ impl<S: Store> Sync<S> {
             bytes_here: channel.counts.bytes_here,
             catching_up: matched.any(|matched| matched.incoming.is_some()),
             damaged: channel.damaged,
+            forked: channel.fork.is_some(),
         }
     }
 

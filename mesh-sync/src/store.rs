@@ -69,11 +69,13 @@ pub enum Table {
     Secrets = 7,
     /// (channel, log, sequence number) → blob that is named there first and is not here whole.
     Missing = 8,
+    /// Channel → the proof that its key has signed two histories.
+    Forks = 9,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -83,6 +85,7 @@ impl Table {
         Self::References,
         Self::Secrets,
         Self::Missing,
+        Self::Forks,
     ];
 }
 

@@ -175,6 +175,8 @@ TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 
 LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN, blobs=U64)
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
+BRANCH = layout(
+    size=U64, signature=SIGNATURE, peaks=many(HASH, EDGE_HASHES), edge=many(HASH, EDGE_HASHES))
 SYMBOL = layout(sum=TOKEN, check=fixed(4), count=U8)
 PREFIX = layout(length=U8, nibbles=blob(SET_KEY_BYTES))
 NODE = layout(
@@ -244,6 +246,8 @@ MESSAGES = {
     0x34: ("GroupData", layout(handle=U32, group=U16, bytes=blob(GROUP_BYTES))),
     0x36: ("PageDrop", layout(serial=U32, handle=U32)),
     0x38: ("Reconcile", layout(channel=U32, serial=U32, step=(2, read_step))),
+    0x3A: ("Fork", layout(
+        serial=U32, channel=U32, log=U32, end=U64, genesis=ITEM, branches=many(BRANCH, 2))),
 }
 
 ALONE = {

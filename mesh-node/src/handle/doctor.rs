@@ -169,6 +169,13 @@ fn here(status: &ChannelStatus) -> Finding {
         let remedy = "the disk may be failing; `mesh unfollow` and `mesh follow` fetch it anew";
         return ill(what, "what was signed is no longer here: it is set aside", remedy);
     }
+    if status.forked {
+        let remedy = match status.role {
+            Role::Owner => "was this home copied, or restored from a backup? Make a new channel",
+            Role::Follower => "ask whoever publishes it for a new one",
+        };
+        return ill(what, "its key has signed two different histories: it is frozen", remedy);
+    }
     let role = match status.role {
         Role::Owner => "signed here",
         Role::Follower => "followed",

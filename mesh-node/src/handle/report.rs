@@ -32,6 +32,7 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,
         catching_up: channel.catching_up,
+        forked: channel.forked,
     }
 }
 

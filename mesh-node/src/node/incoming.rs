@@ -125,7 +125,8 @@ pub(super) fn content(message: &SyncMessage) -> u64 {
         | SyncMessage::CvsWant(_)
         | SyncMessage::Cvs(_)
         | SyncMessage::PageDrop(_)
-        | SyncMessage::Reconcile(_) => 0,
+        | SyncMessage::Reconcile(_)
+        | SyncMessage::Fork(_) => 0,
     };
     bytes as u64
 }

@@ -289,6 +289,7 @@ impl<S: Store> Node<S> {
                 | SyncEvent::BlobProgress { .. }
                 | SyncEvent::BlobHere { .. }
                 | SyncEvent::Damaged { .. }
+                | SyncEvent::Forked { .. }
                 | SyncEvent::StoreFailed { .. } => self.changed(),
                 SyncEvent::StoreBack => {
                     self.list_channels(now.time);

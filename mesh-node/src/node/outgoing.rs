@@ -219,7 +219,8 @@ fn asks(message: &SyncMessage) -> bool {
         | SyncMessage::PageDrop(_)
         | SyncMessage::GroupsWant(_)
         | SyncMessage::CvsWant(_)
-        | SyncMessage::Reconcile(_) => true,
+        | SyncMessage::Reconcile(_)
+        | SyncMessage::Fork(_) => true,
         SyncMessage::Heard(_) | SyncMessage::GroupData(_) | SyncMessage::Cvs(_) => false,
     }
 }

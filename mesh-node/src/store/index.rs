@@ -263,6 +263,7 @@ const fn definition(table: Table) -> Definition {
         Table::References => "references",
         Table::Secrets => "secrets",
         Table::Missing => "missing",
+        Table::Forks => "forks",
     })
 }
 

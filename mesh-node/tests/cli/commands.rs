@@ -12,6 +12,7 @@ const CHANNEL: [&str; 9] = [
     "blobs_known",
     "bytes",
     "catching_up",
+    "forked",
 ];
 
 #[test]

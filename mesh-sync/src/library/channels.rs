@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::codec::{List, Wire};
-use mesh_wire::message::sync::{Genesis, Item, ItemHeader, ItemKind};
+use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind};
 use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
 
@@ -24,6 +24,22 @@ impl<S: Store> Library<S> {
     /// The channel, if it is followed and sound.
     pub(crate) fn sound(&self, id: &ChannelId) -> Option<&Channel> {
         self.channels.get(id).filter(|channel| !channel.damaged)
+    }
+
+    /// The channel, if it is sound and nobody has shown a fork of it: items come and go.
+    // spec: SYNC-35
+    pub(crate) fn growing(&self, id: &ChannelId) -> Option<&Channel> {
+        self.sound(id).filter(|channel| channel.fork.is_none())
+    }
+
+    /// Its key has signed two histories, as this proves.
+    // spec: SYNC-35
+    pub(crate) fn freeze(&mut self, id: &ChannelId, fork: Fork) -> Result<(), StoreError> {
+        self.put(Table::Forks, &key::channel(id), &fork.to_bytes())?;
+        if let Some(channel) = self.channels.get_mut(id) {
+            channel.fork = Some(fork);
+        }
+        Ok(())
     }
 
     /// Makes a channel and its first item.
@@ -63,6 +79,7 @@ impl<S: Store> Library<S> {
         let prefix = key::channel(id);
         self.channels.remove(id);
         self.remove(Table::Channels, &prefix)?;
+        self.remove(Table::Forks, &prefix)?;
         loop {
             let items = self.entries(Table::Items, &prefix, |key, value| {
                 let item = Item::from_bytes(Bytes::copy_from_slice(value)).ok();
@@ -99,6 +116,9 @@ impl<S: Store> Library<S> {
         }
         if channel.key.is_none() {
             return Err(Refused::NotYours);
+        }
+        if channel.fork.is_some() {
+            return Err(Refused::Forked);
         }
         if first + items.len() as u64 > limits::LOG_ITEMS {
             return Err(Refused::TooLarge("the channel"));

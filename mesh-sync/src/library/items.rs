@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::codec::{List, Wire};
-use mesh_wire::message::sync::{Item, ItemHeader, Items};
+use mesh_wire::message::sync::{Branch, Fork, Item, ItemHeader, Items};
 use mesh_wire::{ChannelId, Hash, limits};
 
 use super::Library;
@@ -139,6 +139,27 @@ impl<S: Store> Library<S> {
             }
         };
         proof::edge(end, head.size).into_iter().map(|leaves| node_over(leaves, &known)).collect()
+    }
+
+    /// What was signed about the first `end` items, which are here; `None` if there are not so
+    /// many.
+    // spec: SYNC-34
+    pub(crate) fn branch(&self, id: &ChannelId, end: u64) -> Result<Option<Branch>, StoreError> {
+        let log = self.growing(id).map(|channel| &channel.log).filter(|log| end <= log.size());
+        let Some(head) = log.and_then(|log| log.head.as_ref()) else { return Ok(None) };
+        let (size, signature) = (head.size, head.signature);
+        let peaks = Tiles { store: &self.store, channel: *id, log: LOG }.peaks(end)?;
+        let (peaks, edge) = (List::new(&peaks), List::new(&self.edge(id, end)?));
+        Ok(Some(Branch { size, signature, peaks, edge }))
+    }
+
+    /// The same, as others can check it; the channel's index and the serial are left for the caller
+    /// to fill in.
+    pub(crate) fn history(&self, id: &ChannelId, end: u64) -> Result<Option<Fork>, StoreError> {
+        let (genesis, branch) = (self.item(id, 0)?, self.branch(id, end)?);
+        let (Some(genesis), Some(branch)) = (genesis, branch) else { return Ok(None) };
+        let branches = List::new(&[branch]);
+        Ok(Some(Fork { serial: 0, channel: 0, log: LOG, end, genesis, branches }))
     }
 
     /// The root over the first `size` items, which are here.

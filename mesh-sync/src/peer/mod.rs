@@ -105,9 +105,13 @@ pub(crate) struct Remote {
 
 /// What was said of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) size: u64,
-    pub(crate) blobs: u64,
+pub(crate) enum Told {
+    /// How many items are here, and how many of their blobs.
+    Here { size: u64, blobs: u64 },
+    /// What was signed about so many items, as theirs are others.
+    Branch(u64),
+    /// That it is forked.
+    Fork,
 }
 
 /// A stream of items that we asked for.

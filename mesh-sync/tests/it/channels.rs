@@ -281,6 +281,7 @@ fn two_histories_of_one_channel_are_noticed_and_nobody_is_blamed() {
     pump.settle();
     assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 6);
     assert_eq!(pump.nodes[2].channel(&channel).unwrap().items, 2);
+    assert!(pump.nodes.iter().all(|node| node.channel(&channel).unwrap().forked));
     assert!(pump.faults(1).is_empty() && pump.faults(2).is_empty());
 }
 

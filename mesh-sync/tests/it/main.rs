@@ -5,6 +5,7 @@ mod blobs;
 mod channels;
 mod cut;
 mod disk;
+mod forks;
 mod hostile;
 mod laws;
 mod pump;

@@ -38,6 +38,8 @@ messages! {
         PageDrop = 0x36,
         /// A step towards knowing in what two sets differ.
         Reconcile = 0x38,
+        /// What was signed about a channel.
+        Fork = 0x3a,
     }
 }
 
@@ -120,6 +122,39 @@ layout! {
         size: u64,
         /// The writer's signature over the head.
         signature: [u8; 64],
+    }
+}
+
+layout! {
+    /// What somebody signed about the first items of a channel; beside something else that they
+    /// signed about them, it proves a fork.
+    pub struct Fork {
+        /// Counts the sender's messages that are repeated until they are heard.
+        serial: u32,
+        /// The channel's index.
+        channel: u32,
+        /// Which log.
+        log: u32,
+        /// How many items it is about.
+        end: u64,
+        /// The first item of the channel.
+        genesis: Item,
+        /// One: the sender's history. Two: a fork.
+        branches: List<Branch, 2>,
+    }
+}
+
+layout! {
+    /// One history of the first items of a log, as its writer signed it.
+    pub struct Branch {
+        /// The size of the log that the head is about.
+        size: u64,
+        /// The writer's signature over the head.
+        signature: [u8; 64],
+        /// Roots of the complete subtrees that the first items make, from left to right.
+        peaks: List<Hash, { limits::EDGE_HASHES }>,
+        /// Roots of the largest subtrees right of them.
+        edge: List<Hash, { limits::EDGE_HASHES }>,
     }
 }
 

@@ -13,8 +13,8 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, ItemHeader, Items, PageAsk, PageDrop,
-    PageHave, Share, Summary, Want,
+    Cvs, CvsWant, Fork, Genesis, GroupData, GroupsWant, Heard, ItemHeader, Items, PageAsk,
+    PageDrop, PageHave, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use proptest::test_runner::{Config, TestRunner};
@@ -85,6 +85,7 @@ laws! {
     group_data: GroupData,
     page_drop: PageDrop,
     reconcile: Reconcile,
+    fork: Fork,
     beacon: Beacon,
     item_header: ItemHeader,
     genesis: Genesis,

@@ -15,8 +15,8 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
-    LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
+    Branch, Cvs, CvsWant, Fork, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind,
+    Items, LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
@@ -154,6 +154,8 @@ object! {
     LogSummary { log, size, root, blobs }
     Want { channel, log, serial, first, bytes }
     Items { channel, log, first, items, edge, size, signature }
+    Fork { serial, channel, log, end, genesis, branches }
+    Branch { size, signature, peaks, edge }
     Item { header, body }
     ItemHeader { kind, time, name, size, hash, extensions }
     Genesis { origin, nonce, extensions }
@@ -223,7 +225,7 @@ layer! {
     RouteMessage { Presence, Find, Found, Packet, Broken, Arrived, Anchor, Guided, Register }
     SyncMessage {
         Share, Heard, Summary, Want, Items, PageAsk, PageHave, GroupsWant, CvsWant, Cvs, GroupData,
-        PageDrop, Reconcile
+        PageDrop, Reconcile, Fork
     }
     Step { Spine, AskIds, ShortIds, AskSymbols, Symbols, Findings, Walk, Nodes }
 }

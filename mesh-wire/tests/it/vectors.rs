@@ -20,8 +20,8 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Cvs, CvsWant, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
-    LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
+    Branch, Cvs, CvsWant, Fork, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind,
+    Items, LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::sign::{Context, SigningKey};
@@ -157,7 +157,23 @@ fn sync_examples() -> Vec<Example> {
     };
     let item = Item { header: opaque(&header.to_bytes()), body: opaque(b"hello") };
     let log = LogSummary { log: 0, size: 300, root: [9; 8], blobs: 64 };
+    let branch = |size, edge: &[Hash]| Branch {
+        size,
+        signature: [7; 64],
+        peaks: List::new(&[hash(1), hash(2)]),
+        edge: List::new(edge),
+    };
+    let fork = |branches: &[Branch]| Fork {
+        serial: 3,
+        channel: 1,
+        log: 0,
+        end: 3,
+        genesis: item.clone(),
+        branches: List::new(branches),
+    };
     vec![
+        sync("a history", fork(&[branch(3, &[])])),
+        sync("a fork", fork(&[branch(3, &[]), branch(5, &[hash(3), hash(4)])])),
         sync("two channels", Share { serial: 0, tokens: List::new(&[[1; 8], [2; 8]]) }),
         sync("no channel", Share { serial: 1, tokens: List::default() }),
         sync("acknowledged", Heard { serials: List::new(&[0, 1, 64]) }),

@@ -75,5 +75,6 @@ pub(crate) fn row(channel: &ChannelStatus) -> String {
         (have, known) if have == known => ", all here".into(),
         (have, known) => format!(", {have} of {known} large files here"),
     };
-    format!("{name}  {role}  {items}, {bytes}{files}")
+    let frozen = if channel.forked { "; frozen: its key has signed two histories" } else { "" };
+    format!("{name}  {role}  {items}, {bytes}{files}{frozen}")
 }

@@ -1,0 +1,49 @@
+//! A fork: two histories of one log, both signed by its writer.
+
+use alloc::vec::Vec;
+
+use mesh_wire::message::sync::{Branch, Fork};
+use mesh_wire::{ChannelId, Fault, Hash, limits};
+
+use super::head::Head;
+use super::{Known, LOG, is_first};
+use crate::merkle::proof;
+use crate::merkle::tree::Frontier;
+
+/// Checks what somebody says was signed about the beginning of a channel: every branch is genuine,
+/// and two differ.
+// spec: SYNC-34
+pub(crate) fn verify(id: &ChannelId, fork: &Fork) -> Result<(), Fault> {
+    if fork.end == 0 || fork.end > limits::LOG_ITEMS || fork.branches.is_empty() {
+        return Err(Fault::Protocol("a fork of nothing"));
+    }
+    let known = Known::read(&fork.genesis).filter(|_| is_first(id, &fork.genesis));
+    let known = known.ok_or(Fault::Forged("a first item of another channel"))?;
+    if fork.log != LOG
+        || !fork.branches.iter().all(|branch| is_genuine(id, &known, fork.end, &branch))
+    {
+        return Err(Fault::Forged("a branch that its writer did not sign"));
+    }
+    let mut peaks = fork.branches.iter().map(|branch| branch.peaks);
+    if let (Some(one), Some(other)) = (peaks.next(), peaks.next())
+        && one == other
+    {
+        return Err(Fault::Forged("a fork of equal branches"));
+    }
+    Ok(())
+}
+
+/// Whether the writer signed a log that begins so.
+fn is_genuine(id: &ChannelId, known: &Known, end: u64, branch: &Branch) -> bool {
+    let peaks: Vec<Hash> = branch.peaks.iter().collect();
+    if peaks.len() != end.count_ones() as usize || branch.size < end {
+        return false;
+    }
+    let edge: Vec<Hash> = branch.edge.iter().collect();
+    let (size, signature) = (branch.size, branch.signature);
+    let root = proof::root(&Frontier::from_peaks(end, peaks), &edge, size);
+    root.is_some_and(|root| {
+        let head = Head { size, root, signature, edge };
+        size <= limits::LOG_ITEMS && head.is_signed(&known.origin, id)
+    })
+}
