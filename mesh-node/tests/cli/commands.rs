@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, has_fields};
 
-const CHANNEL: [&str; 9] = [
+const CHANNEL: [&str; 10] = [
     "channel",
     "name",
     "role",

@@ -139,8 +139,8 @@ pub(crate) struct Up {
     /// Keep a link to this neighbour, beside those found: tcp://HOST:PORT
     #[arg(long = "peer", value_name = "ADDRESS")]
     pub(crate) peers: Vec<Address>,
-    /// Take connections here [default: a free port on every interface]
-    #[arg(long, value_name = "ADDRESS")]
+    /// Take connections here: IP:PORT [default: a free port on every interface]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// Announce the node on this interface only; may be given several times
     #[arg(long = "interface", value_name = "NAME")]
@@ -188,6 +188,12 @@ impl FromStr for Wait {
             text.parse().map_err(|_| "write it like 10s, 5m or 1h30m".to_owned())?;
         Duration::try_from(time).map(Self).map_err(|_| "a time to wait is not negative".to_owned())
     }
+}
+
+/// Where to take connections; written as addresses are elsewhere, too.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let address = text.strip_prefix("tcp://").unwrap_or(text).parse();
+    address.map_err(|_| "an IP address and a port are wanted, as 0.0.0.0:7000".into())
 }
 
 #[cfg(test)]
