@@ -9,7 +9,8 @@ use crate::channel::{LOG, log, run_bytes};
 use crate::event::Event;
 use crate::library::Trouble;
 use crate::peer::said::pause;
-use crate::peer::{History, Matched, Remote, Stream};
+use crate::peer::{History, Matched, Remote, Stream, Told};
+use crate::serve::has_other_history;
 use crate::store::Store;
 use crate::sync::Sync;
 
@@ -39,13 +40,11 @@ impl<S: Store> Sync<S> {
             return Ok(());
         }
         matched.summary_heard = Some(summary.serial);
-        matched.history = History::Unknown;
-        if log.size == size
-            && let Some(root) = channel.log.frontier.root()
-        {
-            let is_same = peer.slots.salted(&root) == log.root;
-            matched.history = if is_same { History::Same } else { History::Other };
+        if !matches!(matched.told, Some(Told::Here { .. })) {
+            // Who knows of a fork sends no summaries.
+            matched.told = None;
         }
+        matched.history = History::Unknown;
         let is_first = matched.theirs.is_none();
         let theirs = Some(Remote { size: log.size, root: log.root, blobs: log.blobs });
         if matched.theirs != theirs {
@@ -54,6 +53,12 @@ impl<S: Store> Sync<S> {
             peer.pace.unanswered = 0;
             peer.hungry = true;
             self.fetch.news();
+        }
+        // Who has as much, or not what it was sent, may have another history.
+        if (log.size == size || matched.sent > log.size)
+            && has_other_history(&self.library, &peer.slots, (&id, matched))?
+        {
+            matched.said.heard(Matched::PUSH);
         }
         if is_first && matched.said.heard(Matched::PUSH) && log.size < size {
             // What was offered unseen was too little.
@@ -151,14 +156,30 @@ impl<S: Store> Sync<S> {
             return Ok(());
         }
         if end <= channel.log.size() {
+            if !self.library.are(&id, run)? {
+                // What is here was signed, too.
+                matched.theirs = Some(Remote { size: end, root: [0; 8], blobs: 0 });
+                (matched.history, matched.incoming) = (History::Other, None);
+                peer.tell.insert(id);
+                return Ok(());
+            }
             for (item, seq) in run.items.iter().zip(run.first..) {
                 self.library.repair(&id, seq, &item)?;
             }
         } else {
-            // Who has not heard what is here may well offer what does not continue it.
-            let is_guess = matched.theirs.is_none() && channel.log.size() > 0;
+            // Who has not heard what is here may well give what does not continue it.
+            let size = channel.log.size();
+            let is_guess = matched.theirs.is_none() && size > 0;
+            let told = matches!(matched.told, Some(Told::Here { size: told, .. }) if told == size);
+            let knows = size == 0 || told;
             let verified = match log::verify(channel, run) {
                 Err(_) if is_guess => return Ok(()),
+                Err(log::UNSIGNED) if run.first < size || !knows => {
+                    // When it has, it finds out why.
+                    (matched.told, matched.incoming) = (None, None);
+                    peer.tell.insert(id);
+                    return Ok(());
+                }
                 verified => verified?,
             };
             let (first, count) = (verified.first, verified.items.len() as u64);

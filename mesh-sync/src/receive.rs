@@ -9,11 +9,11 @@ use mesh_wire::message::sync::{Branch, Cvs, Fork, GroupData, PageAsk, PageHave, 
 use mesh_wire::{Fault, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
-use crate::channel::fork;
+use crate::channel::{LOG, fork};
 use crate::event::Event;
 use crate::fetch::Landed;
 use crate::library::Trouble;
-use crate::peer::Told;
+use crate::peer::{Matched, Told};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -112,21 +112,37 @@ impl<S: Store> Sync<S> {
         if self.library.sound(&id).is_none() || !peer.matched.contains_key(&id) {
             return Ok(());
         }
-        peer.acknowledge(fork.serial);
-        fork::verify(&id, &fork)?;
-        let mut branches: Vec<Branch> = fork.branches.iter().collect();
-        if branches.len() == 1 {
-            let own = self.library.branch(&id, fork.end)?;
-            branches.extend(own.filter(|own| branches.iter().all(|one| one.peaks != own.peaks)));
-        } else if let Some(matched) = peer.matched.get_mut(&id) {
-            // It knows.
-            matched.told = Some(Told::Fork);
-        }
-        if branches.len() < 2 || self.library.growing(&id).is_none() {
+        let serial = core::mem::take(&mut fork.serial);
+        if fork.log != LOG {
+            peer.acknowledge(serial);
             return Ok(());
         }
-        (fork.serial, fork.channel, fork.branches) = (0, 0, List::new(&branches));
-        self.library.freeze(&id, fork)?;
+        fork::verify(&id, &fork)?;
+        let is_whole = fork.branches.len() > 1;
+        let is_news = self.library.growing(&id).is_some();
+        if is_news && !is_whole {
+            let mut branches: Vec<Branch> = fork.branches.iter().collect();
+            branches.extend(self.library.branch(&id, fork.end)?);
+            fork.branches = List::new(&branches);
+        }
+        // With a branch of our own it is a fork only if the two differ.
+        let is_fork = fork.branches.len() > 1 && (is_whole || fork::verify(&id, &fork).is_ok());
+        if is_news && is_fork {
+            fork.channel = 0;
+            self.library.freeze(&id, fork)?;
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        peer.acknowledge(serial);
+        if let Some(matched) = peer.matched.get_mut(&id) {
+            // As good an answer as a summary.
+            matched.said.heard(Matched::PUSH);
+            if is_whole {
+                matched.told = Some(Told::Fork);
+            }
+        }
+        if !is_news || !is_fork {
+            return Ok(());
+        }
         self.events.tell(Event::Forked { channel: id });
         for peer in self.peers.values_mut() {
             if let Some(matched) = peer.matched.get_mut(&id) {

@@ -119,7 +119,10 @@ impl<S: Store> Sync<S> {
             }
             Told::Branch(end) => match self.library.history(&id, end)? {
                 Some(fork) => Fork { channel: index, ..fork }.into(),
-                None => return Ok(None),
+                None => {
+                    peer.tell.remove(&id);
+                    return Ok(None);
+                }
             },
             Told::Fork => match &channel.fork {
                 Some(fork) => Fork { channel: index, ..fork.clone() }.into(),
@@ -353,10 +356,10 @@ impl<S: Store> Sync<S> {
     }
 }
 
-/// Whether a neighbour's items are not the beginning of ours. Looked at once per summary, and only
-/// when items would be sent: it costs more than a summary does.
+/// Whether a neighbour's items are not the beginning of ours. Looked at once per summary, and, as
+/// it costs more than one if there are fewer, only when items would be sent or were not taken.
 // spec: SYNC-11
-fn has_other_history<S: Store>(
+pub(crate) fn has_other_history<S: Store>(
     library: &Library<S>,
     slots: &Slots,
     (id, matched): (&ChannelId, &mut Matched),
@@ -364,7 +367,12 @@ fn has_other_history<S: Store>(
     let size = library.sound(id).map_or(0, |channel| channel.log.size());
     let theirs = matched.theirs.filter(|theirs| (1..=size).contains(&theirs.size));
     if let (Some(theirs), History::Unknown) = (theirs, matched.history) {
-        let same = slots.salted(&library.root(id, theirs.size)?) == theirs.root;
+        let whole = library.sound(id).filter(|_| theirs.size == size);
+        let root = match whole.and_then(|channel| channel.log.frontier.root()) {
+            Some(root) => root,
+            None => library.root(id, theirs.size)?,
+        };
+        let same = slots.salted(&root) == theirs.root;
         matched.history = if same { History::Same } else { History::Other };
     }
     Ok(matched.history == History::Other)

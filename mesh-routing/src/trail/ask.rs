@@ -133,7 +133,9 @@ impl Trails {
         #[cfg(feature = "hostile")]
         let is_avoided = is_avoided && !self.is_black_hole();
         let is_near = |tag| self.is_mine(now, tag) || self.hop_called(now, tag).is_some();
-        if find.along.iter().any(is_near) {
+        // Each hop costs something: it ends even where nobody remembers having seen it.
+        let is_lost = find.cost > ALONG_COST * (find.along.len() as u32 + 8);
+        if !is_lost && find.along.iter().any(is_near) {
             find.hops_left = limits::ALONG_HOPS;
         }
         let (true, false) = (find.hops_left > 1, is_avoided) else { return };
@@ -223,12 +225,15 @@ impl Trails {
         if is_enough || entry.passed.contains(&found.proof) || way.contains(&self.tag) {
             return;
         }
-        entry.passed.push(found.proof);
         // After a while the way back may be gone where people walk: two are tried.
         let ways = if now < entry.since + FRESH { 1 } else { 2 };
         let others = entry.heard.iter().copied().filter(|other| *other != entry.ingress);
-        let back = [entry.ingress].into_iter().chain(others).filter(|back| *back != link);
-        let back: Vec<LinkId> = back.take(ways).collect();
+        let back = [entry.ingress].into_iter().chain(others);
+        let back = back.filter(|back| self.hops.contains_key(back)).take(ways);
+        let back: Vec<LinkId> = back.filter(|back| *back != link).collect();
+        if !back.is_empty() {
+            entry.passed.push(found.proof);
+        }
         let path: Vec<HopTag> = [self.tag].into_iter().chain(way).collect();
         found.path = List::new(&path);
         for link in back {
@@ -319,6 +324,8 @@ impl Trails {
     }
 }
 
+/// What a FIND along a path may cost for each of its relays.
+const ALONG_COST: u32 = 500;
 /// How long one neighbour is enough for an answer to go back to.
 const FRESH: Duration = Duration::from_millis(500);
 /// How long a question from a neighbour that was blamed waits for a copy from another.

@@ -23,7 +23,8 @@ impl Trails {
     pub(super) fn packet(&mut self, now: Time, link: LinkId, packet: Packet) {
         let bytes = packet.size();
         if self.hops.get_mut(&link).is_some_and(|hop| !hop.owe(now, packet.number)) {
-            return self.release(now, Some(Ingress { link, bytes }));
+            // Its sender counts the other copy as lost.
+            return;
         }
         let path: Vec<HopTag> = packet.path.iter().collect();
         let position = usize::from(packet.position);

@@ -9,7 +9,7 @@ use mesh_wire::codec::List;
 use mesh_wire::message::routing::{Arrived, Find, Packet, RouteMessage};
 use mesh_wire::{HopTag, LinkId, Time, Wire, limits};
 
-use super::numbers::Numbers;
+use super::numbers::{NUMBERS, Numbers};
 use super::turns::Turns;
 
 /// Messages other than packets that may wait for one link.
@@ -273,7 +273,10 @@ impl Hop {
             return None;
         }
         if let Some(sent) = self.again.pop_front() {
-            return Some((self.sent(now, sent), None));
+            // The other end remembers no more numbers than so.
+            let is_old = self.next_number.wrapping_sub(sent.number) > NUMBERS;
+            let again = if is_old { self.number(now, sent.waiting) } else { self.sent(now, sent) };
+            return Some((again, None));
         }
         let mut waiting = self.waiting.pop()?;
         let ingress = waiting.ingress;
@@ -354,9 +357,16 @@ impl Hop {
                 let at = sent.iter().position(|sent| sent.number == number)?;
                 sent.remove(at)
             };
-            let sent = take(&mut self.unacknowledged).or_else(|| take(&mut self.again));
+            let sent = take(&mut self.unacknowledged).or_else(|| {
+                let late = take(&mut self.again)?;
+                self.lost_bytes = self.lost_bytes.saturating_sub(late.bytes());
+                Some(late)
+            });
             let Some(sent) = sent else { continue };
-            self.delay = (self.delay * 7 + now.since(sent.first)) / 8;
+            // Which copy of several was acknowledged is not known: it says no more than that the
+            // link is slow.
+            let most = if sent.tries > 1 { self.delay * 2 } else { Duration::MAX };
+            self.delay = (self.delay * 7 + now.since(sent.first).min(most)) / 8;
             self.owes_since = (!self.unacknowledged.is_empty()).then_some(now);
             self.acknowledged = self.acknowledged.max(number.wrapping_add(1));
             self.loss -= self.loss / 16;
@@ -407,7 +417,7 @@ impl Hop {
     fn late_at(&self, sent: &Sent) -> Option<Time> {
         let is_passed = sent.number < self.acknowledged;
         match sent.tries {
-            ..=1 => Some(sent.at + (self.delay * 2).max(limits::RETRY_TIME)),
+            ..=1 => Some(sent.at + (self.delay * 2).clamp(limits::RETRY_TIME, LATEST)),
             _ => is_passed.then(|| sent.at + self.patience()),
         }
     }
@@ -455,6 +465,8 @@ impl Hop {
     }
 }
 
+/// A packet that may be lost is sent again after so long at the latest.
+const LATEST: Duration = Duration::from_secs(1);
 /// A packet on a link: kind, length and a longer number.
 const HEADER: usize = 8;
 /// About what a waiting message that is no packet takes.

@@ -1,6 +1,6 @@
 //! Which packets came over a link: one that was sent again is taken once.
 
-/// The numbers that came, as far back as more packets than may be under way.
+/// The numbers that came, as far back as [`NUMBERS`].
 // spec: ROUTE-11
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
@@ -10,7 +10,8 @@ pub(crate) struct Numbers {
     came: [u64; (NUMBERS / u64::BITS) as usize],
 }
 
-const NUMBERS: u32 = 1024;
+/// Behind the highest number: who sends again what is further behind gives it a new one.
+pub(super) const NUMBERS: u32 = 1024;
 
 impl Numbers {
     /// Adds a number, and says whether it is new. Those too far back are not; behind the last comes

@@ -72,6 +72,9 @@ impl Log {
     }
 }
 
+/// The items continue something else, or nothing that their writer has signed.
+pub(crate) const UNSIGNED: Fault = Fault::Forged("items that their writer did not sign");
+
 /// Checks a run that begins at or before the end of the log and reaches beyond it.
 // spec: SYNC-6
 pub(crate) fn verify(channel: &Channel, run: &Items) -> Result<Verified, Fault> {
@@ -100,7 +103,7 @@ pub(crate) fn verify(channel: &Channel, run: &Items) -> Result<Verified, Fault> 
         .ok_or(Fault::Forged("an edge of the wrong length"))?;
     let head = Head { size: run.size, root, signature: run.signature, edge };
     if !log.is_proven(&head) && !head.is_signed(&known.origin, &channel.id) {
-        return Err(Fault::Forged("items that their writer did not sign"));
+        return Err(UNSIGNED);
     }
     Ok(Verified { known, items, first, log: Log { frontier, head: Some(head) }, made })
 }

@@ -141,6 +141,17 @@ impl<S: Store> Library<S> {
         proof::edge(end, head.size).into_iter().map(|leaves| node_over(leaves, &known)).collect()
     }
 
+    /// Whether the items of a run, of which as many are here, are those that are here.
+    pub(crate) fn are(&self, id: &ChannelId, run: &Items) -> Result<bool, StoreError> {
+        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+        for (item, seq) in run.items.iter().zip(run.first..) {
+            if tiles.leaves(seq..seq + 1)? != [tree::leaf(item.header.bytes())] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// What was signed about the first `end` items, which are here; `None` if there are not so
     /// many.
     // spec: SYNC-34

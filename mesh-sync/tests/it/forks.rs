@@ -70,6 +70,27 @@ fn c_04_two_histories_become_a_proof_that_spreads_and_freezes_the_channel() {
     }
 }
 
+/// Both are linked to one who is level with them when they begin to differ.
+// spec: SYNC-13, SYNC-34
+#[test]
+fn c_04_histories_that_part_before_ones_eyes_are_a_fork_and_no_forgery() {
+    for (one, other) in [(1, 1), (2, 1), (1, 2), (40, 1), (1, 40)] {
+        let (mut pump, channel) = origins(3, [0, 0], 2);
+        pump.connect(0, 2);
+        pump.connect(1, 2);
+        pump.connect(2, 3);
+        pump.settle();
+        assert_eq!(items(&pump, &channel), [4; 4]);
+        let now = pump.now;
+        pump.nodes[0].publish(now, &channel, texts(one)).unwrap();
+        let different = (0..other).map(|number| text(&format!("otherwise {number}"))).collect();
+        pump.nodes[1].publish(now, &channel, different).unwrap();
+        pump.settle();
+        assert_eq!(forked(&pump, &channel), [true; 4], "{one} and {other}");
+        assert!((0..4).all(|node| pump.faults(node).is_empty()), "{one} and {other}");
+    }
+}
+
 // spec: SYNC-35
 #[test]
 fn a_frozen_channel_stays_so_until_it_is_followed_anew() {
@@ -175,7 +196,6 @@ fn c_04_a_fork_that_is_none_freezes_nothing() {
             branch.peaks = List::new(&peaks);
         }),
         Fork { end: fork.end - 1, ..fork.clone() },
-        Fork { log: 1, ..fork.clone() },
         Fork { end: 0, ..fork.clone() },
         Fork { end: limits::LOG_ITEMS + 1, ..fork.clone() },
         with(&[]),
@@ -192,6 +212,8 @@ fn c_04_a_fork_that_is_none_freezes_nothing() {
     let own = Fork { channel: place, ..with(std::slice::from_ref(own)) };
     pump.handle(2, Input::Receive(link, own.into()));
     pump.handle(2, Input::Receive(link, Fork { channel: u32::MAX, ..other }.into()));
+    let other_log = Fork { channel: place, log: 1, ..fork.clone() };
+    pump.handle(2, Input::Receive(link, other_log.into()));
     assert_eq!((forked(&pump, &channel), pump.faults(2)), (vec![false; 3], vec![]));
     pump.handle(2, Input::Receive(link, Fork { channel: place, ..fork }.into()));
     assert!(forked(&pump, &channel)[2]);

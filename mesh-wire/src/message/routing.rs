@@ -59,8 +59,8 @@ layout! {
         state: [u8; 4],
         /// The hops of a path behind a gap, the next first; none if the tag is meant.
         hops: List<HopTag, { limits::DETOUR_TAGS }>,
-        /// The relays of the path that is to be replaced: who is not near one does not pass this
-        /// on. None if anybody may.
+        /// The relays of the path that is to be replaced: it goes on for as long as it is near one.
+        /// None if it may go anywhere.
         along: List<HopTag, { limits::PATH_TAGS }>,
     }
 }
