@@ -48,10 +48,10 @@ pub struct Config {
     /// The cipher of the session.
     pub cipher: MakeCipher,
     /// Over datagrams, how long an answer is waited for before a message is sent again:
-    /// [`limits::HANDSHAKE_RESEND`], or [`limits::ROUTED_RESEND`] over relays.
+    /// [`crate::limits::HANDSHAKE_RESEND`], or [`crate::limits::ROUTED_RESEND`] over relays.
     pub resend: Duration,
-    /// How long the end that dials goes on: [`limits::HANDSHAKE_TIME`], or
-    /// [`limits::ROUTED_HANDSHAKE_TIME`] over relays.
+    /// How long each end goes on: [`crate::limits::HANDSHAKE_TIME`], or
+    /// [`crate::limits::ROUTED_HANDSHAKE_TIME`] over relays.
     pub patience: Duration,
 }
 
