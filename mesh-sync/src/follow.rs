@@ -155,11 +155,14 @@ impl<S: Store> Sync<S> {
             }
             return Ok(());
         }
-        if end <= channel.log.size() {
-            if !self.library.are(&id, run)? {
-                // What is here was signed, too.
+        let size = channel.log.size();
+        let is_excused = matched.strange < limits::UNANSWERED;
+        if end <= size {
+            if is_excused && !self.library.are(&id, run)? {
+                // Nobody has verified them: what is here is said, and they may do the same.
                 matched.theirs = Some(Remote { size: end, root: [0; 8], blobs: 0 });
                 (matched.history, matched.incoming) = (History::Other, None);
+                matched.strange += 1;
                 peer.tell.insert(id);
                 return Ok(());
             }
@@ -168,15 +171,18 @@ impl<S: Store> Sync<S> {
             }
         } else {
             // Who has not heard what is here may well give what does not continue it.
-            let size = channel.log.size();
             let is_guess = matched.theirs.is_none() && size > 0;
             let told = matches!(matched.told, Some(Told::Here { size: told, .. }) if told == size);
             let knows = size == 0 || told;
             let verified = match log::verify(channel, run) {
-                Err(_) if is_guess => return Ok(()),
-                Err(log::UNSIGNED) if run.first < size || !knows => {
+                Err(_) if is_guess && is_excused => {
+                    matched.strange += 1;
+                    return Ok(());
+                }
+                Err(log::UNSIGNED) if is_excused && (run.first < size || !knows) => {
                     // When it has, it finds out why.
                     (matched.told, matched.incoming) = (None, None);
+                    matched.strange += 1;
                     peer.tell.insert(id);
                     return Ok(());
                 }

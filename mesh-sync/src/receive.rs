@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use mesh_wire::codec::List;
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{Branch, Cvs, Fork, GroupData, PageAsk, PageHave, Share};
-use mesh_wire::{Fault, LinkId, Time, limits};
+use mesh_wire::{ChannelId, Fault, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
 use crate::channel::{LOG, fork};
@@ -113,34 +113,26 @@ impl<S: Store> Sync<S> {
             return Ok(());
         }
         let serial = core::mem::take(&mut fork.serial);
-        if fork.log != LOG {
-            peer.acknowledge(serial);
-            return Ok(());
-        }
-        fork::verify(&id, &fork)?;
-        let is_whole = fork.branches.len() > 1;
-        let is_news = self.library.growing(&id).is_some();
-        if is_news && !is_whole {
-            let mut branches: Vec<Branch> = fork.branches.iter().collect();
-            branches.extend(self.library.branch(&id, fork.end)?);
-            fork.branches = List::new(&branches);
-        }
-        // With a branch of our own it is a fork only if the two differ.
-        let is_fork = fork.branches.len() > 1 && (is_whole || fork::verify(&id, &fork).is_ok());
-        if is_news && is_fork {
+        let count = fork.branches.len();
+        // Signatures are looked at only if they may freeze the channel.
+        let is_fork = fork.log == LOG
+            && self.library.growing(&id).is_some()
+            && (count != 1 || self.is_other(&id, &mut fork)?);
+        if is_fork {
+            fork::verify(&id, &fork)?;
             fork.channel = 0;
-            self.library.freeze(&id, fork)?;
+            self.library.freeze(&id, &fork)?;
         }
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         peer.acknowledge(serial);
-        if let Some(matched) = peer.matched.get_mut(&id) {
+        if let Some(matched) = peer.matched.get_mut(&id).filter(|_| fork.log == LOG) {
             // As good an answer as a summary.
             matched.said.heard(Matched::PUSH);
-            if is_whole {
+            if count == 2 {
                 matched.told = Some(Told::Fork);
             }
         }
-        if !is_news || !is_fork {
+        if !is_fork {
             return Ok(());
         }
         self.events.tell(Event::Forked { channel: id });
@@ -151,6 +143,20 @@ impl<S: Store> Sync<S> {
             peer.changed(&id);
         }
         Ok(())
+    }
+
+    /// Whether a history is not how ours begins; if so, ours is put beside it.
+    // spec: SYNC-34
+    fn is_other(&self, id: &ChannelId, fork: &mut Fork) -> Result<bool, Trouble> {
+        let own = self.library.branch(id, fork.end)?;
+        let mut branches: Vec<Branch> = fork.branches.iter().collect();
+        let is_same = |own: &Branch| branches.iter().all(|theirs| theirs.peaks == own.peaks);
+        let Some(own) = own.filter(|own| !is_same(own)) else { return Ok(false) };
+        fork::verify(id, fork)?;
+        branches.push(own);
+        fork.branches = List::new(&branches);
+        // Ours may have rotted: that is not their fault, and proves nothing.
+        Ok(fork::verify(id, fork).is_ok())
     }
 
     // spec: SYNC-16

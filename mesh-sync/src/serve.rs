@@ -11,7 +11,7 @@ use mesh_wire::message::sync::{
 use mesh_wire::{ChannelId, Hash, LinkId, Time, Wire, limits};
 
 use crate::blob::{BlobId, PAGE};
-use crate::channel::{Channel, LOG, run_bytes};
+use crate::channel::{Channel, LOG, fork, run_bytes};
 use crate::library::{Group, Library};
 use crate::peer::served::{Answer, Order, Part};
 use crate::peer::slots::Slots;
@@ -84,7 +84,7 @@ impl<S: Store> Sync<S> {
 
     /// What is here of a channel of which the neighbour does not know the newest.
     // spec: SYNC-11, SYNC-34
-    fn about_a_channel(
+    pub(crate) fn about_a_channel(
         &mut self,
         now: Time,
         link: LinkId,
@@ -117,17 +117,17 @@ impl<S: Store> Sync<S> {
                 let log = LogSummary { log: LOG, size, root: peer.slots.salted(&root), blobs };
                 Summary { serial: 0, channel: index, logs: List::new(&[log]) }.into()
             }
-            Told::Branch(end) => match self.library.history(&id, end)? {
-                Some(fork) => Fork { channel: index, ..fork }.into(),
-                None => {
+            Told::Branch(_) | Told::Fork => {
+                let fork = match news {
+                    Told::Branch(end) => self.library.history(&id, end)?,
+                    Told::Here { .. } | Told::Fork => fork::load(&self.library.store, &id)?,
+                };
+                let Some(fork) = fork else {
                     peer.tell.remove(&id);
                     return Ok(None);
-                }
-            },
-            Told::Fork => match &channel.fork {
-                Some(fork) => Fork { channel: index, ..fork.clone() }.into(),
-                None => return Ok(None),
-            },
+                };
+                Fork { channel: index, ..fork }.into()
+            }
         };
         if message.size() > room {
             return Ok(None);
@@ -397,9 +397,9 @@ fn order_bytes(order: &Order) -> usize {
 /// What there is to say of a channel.
 // spec: SYNC-34, SYNC-35
 fn news(channel: &Channel, matched: &Matched) -> Told {
-    match (&channel.fork, matched.history, matched.theirs) {
-        (Some(_), ..) => Told::Fork,
-        (None, History::Other, Some(theirs)) => Told::Branch(theirs.size),
+    match (channel.forked, matched.history, matched.theirs) {
+        (true, ..) => Told::Fork,
+        (false, History::Other, Some(theirs)) => Told::Branch(theirs.size),
         _ => Told::Here { size: channel.log.size(), blobs: channel.counts.blobs_here },
     }
 }

@@ -240,7 +240,7 @@ impl<S: Store> Sync<S> {
             bytes_here: channel.counts.bytes_here,
             catching_up: matched.any(|matched| matched.incoming.is_some()),
             damaged: channel.damaged,
-            forked: channel.fork.is_some(),
+            forked: channel.forked,
         }
     }
 

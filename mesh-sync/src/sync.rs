@@ -239,7 +239,12 @@ impl<S: Store> Sync<S> {
                 return Ok(Some(message));
             }
         }
-        Ok(None)
+        // In place of items there may be something to say about them.
+        let message = self.about_a_channel(now, link, room)?;
+        if message.is_some() {
+            self.arm_chores(now);
+        }
+        Ok(message)
     }
 }
 

@@ -95,7 +95,7 @@ pub const DIALS: usize = 16;
 
 /// Hops of a path: the FIND of the widest ring goes so far.
 pub const PATH_HOPS: usize = 32;
-/// Tags in a path: its source, its hops, and room for two patches.
+/// Tags in a path: its source, its hops, and room for what detours add.
 pub const PATH_TAGS: usize = PATH_HOPS + 8;
 /// Times a packet may be led around a gap on its way.
 pub const PATCHES: u8 = 12;

@@ -108,7 +108,7 @@ impl Sent {
     fn packet(&self) -> Packet {
         let (packet, next) = (&self.waiting.packet, self.waiting.next);
         let (number, hops_left) = (self.number, packet.hops_left.saturating_sub(1));
-        if packet.patches >= limits::PATCHES {
+        if next <= packet.position + 1 || packet.patches >= limits::PATCHES {
             return Packet { number, hops_left, position: next, ..packet.clone() };
         }
         let behind = packet.path.iter().skip(next.into());

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use mesh_wire::codec::Wire;
 use mesh_wire::message::sync::{Branch, Fork};
 use mesh_wire::{ChannelId, Fault, Hash, limits};
 
@@ -9,6 +10,7 @@ use super::head::Head;
 use super::{Known, is_first};
 use crate::merkle::proof;
 use crate::merkle::tree::Frontier;
+use crate::store::{Store, StoreError, Table, key};
 
 /// Checks what somebody says was signed about the beginning of a channel: every branch is genuine,
 /// and two differ.
@@ -17,18 +19,18 @@ pub(crate) fn verify(id: &ChannelId, fork: &Fork) -> Result<(), Fault> {
     if fork.end == 0 || fork.end > limits::LOG_ITEMS || fork.branches.is_empty() {
         return Err(Fault::Protocol("a fork of nothing"));
     }
-    let known = Known::read(&fork.genesis).filter(|_| is_first(id, &fork.genesis));
-    let known = known.ok_or(Fault::Forged("a first item of another channel"))?;
-    if !fork.branches.iter().all(|branch| is_genuine(id, &known, fork.end, &branch)) {
-        return Err(Fault::Forged("a branch that its writer did not sign"));
-    }
     let mut peaks = fork.branches.iter().map(|branch| branch.peaks);
     if let (Some(one), Some(other)) = (peaks.next(), peaks.next())
         && one == other
     {
         return Err(Fault::Forged("a fork of equal branches"));
     }
-    Ok(())
+    let known = Known::read(&fork.genesis).filter(|_| is_first(id, &fork.genesis));
+    let known = known.ok_or(Fault::Forged("a first item of another channel"))?;
+    match fork.branches.iter().all(|branch| is_genuine(id, &known, fork.end, &branch)) {
+        true => Ok(()),
+        false => Err(Fault::Forged("a branch that its writer did not sign")),
+    }
 }
 
 /// Whether the writer signed a log that begins so.
@@ -44,4 +46,12 @@ fn is_genuine(id: &ChannelId, known: &Known, end: u64, branch: &Branch) -> bool 
         let head = Head { size, root, signature, edge };
         size <= limits::LOG_ITEMS && head.is_signed(&known.origin, id)
     })
+}
+
+/// The fork that was shown, if it is still what it was.
+// spec: SYNC-35
+pub(crate) fn load<S: Store>(store: &S, id: &ChannelId) -> Result<Option<Fork>, StoreError> {
+    let bytes = store.get(Table::Forks, &key::channel(id))?;
+    let fork = bytes.and_then(|bytes| Fork::from_bytes(bytes).ok());
+    Ok(fork.filter(|fork| fork.branches.len() == 2 && verify(id, fork).is_ok()))
 }

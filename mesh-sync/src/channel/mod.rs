@@ -11,7 +11,7 @@ use alloc::collections::BTreeSet;
 use bytes::Bytes;
 use mesh_wire::codec::{Opaque, Wire, varint};
 use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Items};
+use mesh_wire::message::sync::{Genesis, Item, ItemHeader, ItemKind, Items};
 use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Label, limits};
 
@@ -39,8 +39,8 @@ pub(crate) struct Channel {
     pub(crate) rotten: BTreeSet<u64>,
     /// The store no longer has what was signed: the channel is neither shared nor changed.
     pub(crate) damaged: bool,
-    /// The proof that its key has signed two histories: it is frozen.
-    pub(crate) fork: Option<Fork>,
+    /// There is a proof that its key has signed two histories: it is frozen.
+    pub(crate) forked: bool,
 }
 
 /// What the first item of a channel says.
@@ -61,7 +61,7 @@ impl Channel {
             key: None,
             rotten: BTreeSet::new(),
             damaged: false,
-            fork: None,
+            forked: false,
         }
     }
 
@@ -75,6 +75,7 @@ impl Channel {
         let seed = store.get(Table::Secrets, &key::channel(&id))?;
         let seed = seed.and_then(|seed| <[u8; 32]>::try_from(&*seed).ok());
         channel.key = seed.map(|seed| SigningKey::from_seed(&seed));
+        channel.forked = fork::load(store, &id)?.is_some();
         let Ok(record) = Record::from_bytes(record) else {
             channel.damaged = true;
             return Ok(channel);
@@ -89,9 +90,6 @@ impl Channel {
             .filter(|item| is_first(&id, item))
             .and_then(|item| Known::read(&item));
         let log = channel.genesis.as_ref().map(|known| Log::load(store, id, &record, known));
-        let fork = store.get(Table::Forks, &key::channel(&id))?;
-        let fork = fork.and_then(|bytes| Fork::from_bytes(bytes).ok());
-        channel.fork = fork.filter(|fork| fork::verify(&id, fork).is_ok());
         match log.transpose()?.flatten() {
             Some(log) => channel.log = log,
             None => channel.damaged = true,

@@ -29,15 +29,15 @@ impl<S: Store> Library<S> {
     /// The channel, if it is sound and nobody has shown a fork of it: items come and go.
     // spec: SYNC-35
     pub(crate) fn growing(&self, id: &ChannelId) -> Option<&Channel> {
-        self.sound(id).filter(|channel| channel.fork.is_none())
+        self.sound(id).filter(|channel| !channel.forked)
     }
 
     /// Its key has signed two histories, as this proves.
     // spec: SYNC-35
-    pub(crate) fn freeze(&mut self, id: &ChannelId, fork: Fork) -> Result<(), StoreError> {
+    pub(crate) fn freeze(&mut self, id: &ChannelId, fork: &Fork) -> Result<(), StoreError> {
         self.put(Table::Forks, &key::channel(id), &fork.to_bytes())?;
         if let Some(channel) = self.channels.get_mut(id) {
-            channel.fork = Some(fork);
+            channel.forked = true;
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl<S: Store> Library<S> {
         if channel.key.is_none() {
             return Err(Refused::NotYours);
         }
-        if channel.fork.is_some() {
+        if channel.forked {
             return Err(Refused::Forked);
         }
         if first + items.len() as u64 > limits::LOG_ITEMS {

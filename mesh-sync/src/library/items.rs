@@ -144,8 +144,12 @@ impl<S: Store> Library<S> {
     /// Whether the items of a run, of which as many are here, are those that are here.
     pub(crate) fn are(&self, id: &ChannelId, run: &Items) -> Result<bool, StoreError> {
         let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
-        for (item, seq) in run.items.iter().zip(run.first..) {
-            if tiles.leaves(seq..seq + 1)? != [tree::leaf(item.header.bytes())] {
+        let leaf = |(item, seq): (Item, u64)| (seq, tree::leaf(item.header.bytes()));
+        let leaves: Vec<_> = run.items.iter().zip(run.first..).map(leaf).collect();
+        for tile in leaves.chunk_by(|a, b| a.0 / LEAVES == b.0 / LEAVES) {
+            let first = tile.first().map_or(0, |(seq, _)| *seq);
+            let here = tiles.leaves(first..first + tile.len() as u64)?;
+            if !here.iter().eq(tile.iter().map(|(_, leaf)| leaf)) {
                 return Ok(false);
             }
         }

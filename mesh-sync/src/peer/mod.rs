@@ -77,6 +77,8 @@ pub(crate) struct Matched {
     pub(crate) sent: u64,
     /// Whether their items are the beginning of ours.
     pub(crate) history: History,
+    /// Runs that did not continue what is here, and were taken for another history.
+    pub(crate) strange: u32,
     /// Requests in a row without an answer.
     pub(crate) unanswered: u32,
     /// The newest items are to be offered to it before it has said what it has.

@@ -265,45 +265,6 @@ fn twenty_channels_that_are_level_say_so_in_less_than_1700_bytes() {
     assert!(bytes <= 1700, "{bytes} bytes");
 }
 
-// spec: SYNC-11
-#[test]
-fn two_histories_of_one_channel_are_noticed_and_nobody_is_blamed() {
-    let (mut pump, channel) = pair();
-    let now = pump.now;
-    // The origin runs twice, as after a restored backup.
-    let store = pump.nodes[0].store().clone();
-    pump.nodes.push(Sync::open(store, Rng::from_seed([3; 32])).unwrap());
-    pump.nodes[0].publish(now, &channel, texts(5)).unwrap();
-    pump.nodes[2].publish(now, &channel, vec![text("another history")]).unwrap();
-    pump.connect(0, 1);
-    pump.settle();
-    pump.connect(1, 2);
-    pump.settle();
-    assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 6);
-    assert_eq!(pump.nodes[2].channel(&channel).unwrap().items, 2);
-    assert!(pump.nodes.iter().all(|node| node.channel(&channel).unwrap().forked));
-    assert!(pump.faults(1).is_empty() && pump.faults(2).is_empty());
-}
-
-// spec: SYNC-11, SYNC-14
-#[test]
-fn an_offer_from_another_history_is_nobodys_fault() {
-    let (mut pump, channel) = pair();
-    let now = pump.now;
-    let store = pump.nodes[0].store().clone();
-    pump.nodes.push(Sync::open(store, Rng::from_seed([3; 32])).unwrap());
-    pump.nodes[0].publish(now, &channel, vec![text("one history")]).unwrap();
-    pump.nodes[2].publish(now, &channel, texts(3)).unwrap();
-    pump.connect(0, 1);
-    pump.settle();
-    let [here, there] = pump.connect(2, 1);
-    pump.nodes[2].met(here, channel);
-    pump.nodes[1].met(there, channel);
-    pump.settle();
-    assert_eq!(pump.nodes[1].channel(&channel).unwrap().items, 2);
-    assert_eq!((pump.faults(1), pump.faults(2)), (vec![], vec![]));
-}
-
 #[test]
 fn what_was_published_is_there_after_a_restart() {
     let (mut pump, channel) = pair();

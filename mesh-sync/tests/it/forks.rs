@@ -3,7 +3,7 @@
 use mesh_sync::{Event, MemoryStore, Refused, Sync};
 use mesh_wire::codec::List;
 use mesh_wire::message::SyncMessage;
-use mesh_wire::message::sync::{Branch, Fork};
+use mesh_wire::message::sync::{Branch, Fork, Item, Items};
 use mesh_wire::{ChannelId, Input, Label, LinkId, Rng, Wire, limits};
 
 use crate::pump::{Carried, Pump};
@@ -28,6 +28,16 @@ fn origins(common: usize, [one, other]: [usize; 2], followers: usize) -> (Pump, 
     pump.nodes[0].publish(now, &channel, texts(one)).unwrap();
     pump.nodes[1].publish(now, &channel, different).unwrap();
     (pump, channel)
+}
+
+/// The follower, node 2, has what the first wrote after two texts in common, and meets the other;
+/// its link to that.
+fn parted(lengths: [usize; 2]) -> (Pump, ChannelId, LinkId) {
+    let (mut pump, channel) = origins(2, lengths, 1);
+    pump.connect(0, 2);
+    pump.settle();
+    let [_, link] = pump.connect(1, 2);
+    (pump, channel, link)
 }
 
 fn forked(pump: &Pump, channel: &ChannelId) -> Vec<bool> {
@@ -94,15 +104,22 @@ fn c_04_histories_that_part_before_ones_eyes_are_a_fork_and_no_forgery() {
 // spec: SYNC-35
 #[test]
 fn a_frozen_channel_stays_so_until_it_is_followed_anew() {
-    let (mut pump, channel) = origins(2, [3, 1], 1);
-    pump.connect(0, 2);
+    let (mut pump, channel, _) = parted([3, 1]);
     pump.settle();
-    pump.connect(1, 2);
+    // Somebody who has nothing but the proof keeps it as well.
+    pump.nodes.push(node(9));
+    let now = pump.now;
+    pump.nodes[3].follow(now, channel).unwrap();
+    pump.connect(2, 3);
     pump.settle();
     let store = pump.nodes.pop().unwrap().into_store();
+    let empty = Sync::open(store, Rng::from_seed([9; 32])).unwrap();
+    let here = empty.channel(&channel).unwrap();
+    assert_eq!((here.forked, here.items), (true, 0));
+    let store = pump.nodes.pop().unwrap().into_store();
     let again = Sync::open(store, Rng::from_seed([9; 32])).unwrap();
-    let (now, channel_here) = (pump.now, again.channel(&channel).unwrap());
-    assert_eq!((channel_here.forked, channel_here.items), (true, 6));
+    let here = again.channel(&channel).unwrap();
+    assert_eq!((here.forked, here.items), (true, 6));
     // The others are gone: who follows it anew from the first history alone knows of no other.
     let mut pump = Pump::new(vec![again, node(7)]);
     pump.nodes[0].unfollow(now, &channel).unwrap();
@@ -110,14 +127,47 @@ fn a_frozen_channel_stays_so_until_it_is_followed_anew() {
     assert!(!pump.nodes[0].channel(&channel).unwrap().forked);
 }
 
+// spec: SYNC-11, SYNC-14
+#[test]
+fn an_offer_from_another_history_is_nobodys_fault() {
+    let (mut pump, channel) = origins(0, [1, 3], 1);
+    pump.connect(0, 2);
+    pump.settle();
+    let [here, there] = pump.connect(1, 2);
+    pump.nodes[1].met(here, channel);
+    pump.nodes[2].met(there, channel);
+    pump.settle();
+    assert_eq!(items(&pump, &channel)[2], 2);
+    assert_eq!((pump.faults(1), pump.faults(2)), (vec![], vec![]));
+}
+
+/// What does not continue what is here may be another history, but not time and again.
+// spec: SYNC-13
+#[test]
+fn forgeries_are_taken_for_another_history_so_often_and_no_more() {
+    let (mut pump, channel, (link, run)) = level();
+    let mut texts: Vec<Item> = run.items.iter().skip(1).collect();
+    texts.reverse();
+    let here = 1 + texts.len() as u64;
+    for count in 0..=limits::UNANSWERED {
+        assert_eq!(pump.faults(2), Vec::<String>::new(), "after {count}");
+        // They end where what is here ends, or beyond it.
+        let first = 1 + u64::from(count % 2);
+        let (size, items) = (here + 1, List::new(&texts));
+        let forged = Items { first, items, size, edge: List::default(), ..run.clone() };
+        pump.handle(2, Input::Receive(link, forged.into()));
+    }
+    let forged = Items { first: 2, items: List::new(&texts), size: here + 1, ..run };
+    pump.handle(2, Input::Receive(link, forged.into()));
+    assert_eq!(pump.faults(2).len(), 1);
+    assert_eq!((forked(&pump, &channel)[2], items(&pump, &channel)[2]), (false, here));
+}
+
 /// A fork that is lost on the way is said again, and one that was heard is not.
 // spec: SYNC-10, SYNC-34
 #[test]
 fn a_fork_is_said_until_it_is_heard_and_no_longer() {
-    let (mut pump, channel) = origins(1, [1, 1], 1);
-    pump.connect(0, 2);
-    pump.settle();
-    pump.connect(1, 2);
+    let (mut pump, channel, _) = parted([1, 1]);
     let (mut said, mut size) = (0, 0);
     pump.run(4 * SOON, |_, message| match message {
         SyncMessage::Fork(fork) => {
@@ -140,10 +190,7 @@ fn a_fork_is_said_until_it_is_heard_and_no_longer() {
 
 /// The fork that the two origins make, as it travels.
 fn genuine(lengths: [usize; 2]) -> Fork {
-    let (mut pump, _) = origins(2, lengths, 1);
-    pump.connect(0, 2);
-    pump.settle();
-    pump.connect(1, 2);
+    let (mut pump, ..) = parted(lengths);
     let mut seen = None;
     pump.run(SOON, |_, message| {
         if let SyncMessage::Fork(fork) = &message
@@ -156,19 +203,19 @@ fn genuine(lengths: [usize; 2]) -> Fork {
     seen.expect("a fork is told")
 }
 
-/// An origin and a follower that are level; the follower's link, and the place by which the other
-/// end of it names the channel.
-fn level() -> (Pump, ChannelId, (LinkId, u32)) {
+/// An origin and a follower that are level; the follower's link, and the run of all items that came
+/// over it.
+fn level() -> (Pump, ChannelId, (LinkId, Items)) {
     let (mut pump, channel) = origins(2, [3, 1], 1);
     let [_, link] = pump.connect(0, 2);
-    let mut place = None;
+    let mut run = None;
     pump.run(SOON, |from, message| {
         if let (0, SyncMessage::Items(items)) = (from, &message) {
-            place = Some(items.channel);
+            run = Some(items.clone());
         }
         Carried::As(message)
     });
-    (pump, channel, (link, place.expect("items come")))
+    (pump, channel, (link, run.expect("items come")))
 }
 
 // spec: SYNC-34
@@ -201,20 +248,20 @@ fn c_04_a_fork_that_is_none_freezes_nothing() {
         with(&[]),
     ];
     for (number, forged) in forged.into_iter().enumerate() {
-        let (mut pump, channel, (link, place)) = level();
-        pump.handle(2, Input::Receive(link, Fork { channel: place, ..forged }.into()));
+        let (mut pump, channel, (link, run)) = level();
+        pump.handle(2, Input::Receive(link, Fork { channel: run.channel, ..forged }.into()));
         assert_eq!(forked(&pump, &channel), [false; 3], "number {number}");
         assert_eq!(pump.faults(2).len(), 1, "number {number}");
     }
     // One of another channel, or a history that is one's own.
-    let (mut pump, channel, (link, place)) = level();
+    let (mut pump, channel, (link, run)) = level();
     let own = branches.iter().find(|branch| branch.size == 6).unwrap();
-    let own = Fork { channel: place, ..with(std::slice::from_ref(own)) };
+    let own = Fork { channel: run.channel, ..with(std::slice::from_ref(own)) };
     pump.handle(2, Input::Receive(link, own.into()));
     pump.handle(2, Input::Receive(link, Fork { channel: u32::MAX, ..other }.into()));
-    let other_log = Fork { channel: place, log: 1, ..fork.clone() };
+    let other_log = Fork { channel: run.channel, log: 1, ..fork.clone() };
     pump.handle(2, Input::Receive(link, other_log.into()));
     assert_eq!((forked(&pump, &channel), pump.faults(2)), (vec![false; 3], vec![]));
-    pump.handle(2, Input::Receive(link, Fork { channel: place, ..fork }.into()));
+    pump.handle(2, Input::Receive(link, Fork { channel: run.channel, ..fork }.into()));
     assert!(forked(&pump, &channel)[2]);
 }

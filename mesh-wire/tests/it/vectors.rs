@@ -157,23 +157,7 @@ fn sync_examples() -> Vec<Example> {
     };
     let item = Item { header: opaque(&header.to_bytes()), body: opaque(b"hello") };
     let log = LogSummary { log: 0, size: 300, root: [9; 8], blobs: 64 };
-    let branch = |size, edge: &[Hash]| Branch {
-        size,
-        signature: [7; 64],
-        peaks: List::new(&[hash(1), hash(2)]),
-        edge: List::new(edge),
-    };
-    let fork = |branches: &[Branch]| Fork {
-        serial: 3,
-        channel: 1,
-        log: 0,
-        end: 3,
-        genesis: item.clone(),
-        branches: List::new(branches),
-    };
     vec![
-        sync("a history", fork(&[branch(3, &[])])),
-        sync("a fork", fork(&[branch(3, &[]), branch(5, &[hash(3), hash(4)])])),
         sync("two channels", Share { serial: 0, tokens: List::new(&[[1; 8], [2; 8]]) }),
         sync("no channel", Share { serial: 1, tokens: List::default() }),
         sync("acknowledged", Heard { serials: List::new(&[0, 1, 64]) }),
@@ -229,6 +213,28 @@ fn sync_examples() -> Vec<Example> {
                 extensions: Extensions::default(),
             },
         ),
+    ]
+}
+
+fn fork_examples() -> Vec<Example> {
+    let genesis = Item { header: opaque(b"a header"), body: opaque(b"a key") };
+    let branch = |size, edge: &[Hash]| Branch {
+        size,
+        signature: [7; 64],
+        peaks: List::new(&[hash(1), hash(2)]),
+        edge: List::new(edge),
+    };
+    let fork = |branches: &[Branch]| Fork {
+        serial: 3,
+        channel: 1,
+        log: 0,
+        end: 3,
+        genesis: genesis.clone(),
+        branches: List::new(branches),
+    };
+    vec![
+        sync("a history", fork(&[branch(3, &[])])),
+        sync("a fork", fork(&[branch(3, &[]), branch(5, &[hash(3), hash(4)])])),
     ]
 }
 
@@ -288,6 +294,7 @@ pub(crate) fn examples() -> Vec<Example> {
     let mut all = link_examples();
     all.extend(route_examples());
     all.extend(sync_examples());
+    all.extend(fork_examples());
     all.extend(set_examples());
     all.push(alone(
         "Beacon",
