@@ -7,8 +7,8 @@ use core::str::FromStr;
 use bytes::Bytes;
 use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
-use mesh_wire::invite::ChannelLink;
-use mesh_wire::message::sync::{Genesis, ItemHeader};
+use mesh_wire::invite::{ChannelLink, WriterLink};
+use mesh_wire::message::sync::{Checkpoint, Genesis, Grant, ItemHeader};
 use mesh_wire::message::{Beacon, Message, read_frame};
 use mesh_wire::{Address, Label, Wire, limits};
 
@@ -45,9 +45,11 @@ pub fn item_header(data: &[u8]) {
     identity::<ItemHeader>(data);
 }
 
-/// The first item of a channel.
+/// What an item says about its channel.
 pub fn genesis(data: &[u8]) {
     identity::<Genesis>(data);
+    identity::<Grant>(data);
+    identity::<Checkpoint>(data);
 }
 
 /// A name that a stranger chose.
@@ -69,10 +71,15 @@ pub fn address(data: &[u8]) {
     let _ = address.socket_addr();
 }
 
-/// A link to a channel, as people pass it on: many spellings, one meaning.
+/// A link to a channel or from a writer, as people pass it on: many spellings, one meaning.
 pub fn channel_link(data: &[u8]) {
-    let Some(link) = text::<ChannelLink>(data) else { return };
-    assert_eq!(link.to_string().parse(), Ok(link));
+    let links = (text::<ChannelLink>(data), text::<WriterLink>(data));
+    match links {
+        (Some(link), None) => assert_eq!(link.to_string().parse(), Ok(link)),
+        (None, Some(link)) => assert_eq!(link.to_string().parse(), Ok(link)),
+        (None, None) => {}
+        (Some(_), Some(_)) => panic!("a link of two kinds"),
+    }
 }
 
 fn text<T: FromStr>(data: &[u8]) -> Option<T> {

@@ -27,6 +27,7 @@ pub fn sync(data: &[u8]) {
             SyncEvent::PeerFault { link, .. } => Some(*link),
             SyncEvent::NewItems { .. }
             | SyncEvent::ChannelKnown { .. }
+            | SyncEvent::WritersChanged { .. }
             | SyncEvent::BlobProgress { .. }
             | SyncEvent::BlobHere { .. }
             | SyncEvent::Damaged { .. }
@@ -98,14 +99,14 @@ fn check(publisher: &Sync<MemoryStore>, reader: &Sync<MemoryStore>, channel: &Ch
     let Ok(items) = reader.items(channel, 0..u64::MAX) else { return };
     for item in items.into_iter().filter(|item| item.state == ItemState::Here) {
         let [theirs, ours] = [reader, publisher].map(|sync| content(sync, channel, &item));
-        assert!(theirs == ours, "item {} differs", item.seq);
+        assert!(theirs == ours, "item {} differs", item.number);
     }
 }
 
 /// The content of an item that is here.
 fn content(sync: &Sync<MemoryStore>, channel: &ChannelId, item: &ItemStatus) -> Bytes {
     let Some(blob) = BlobId::of(&item.header) else {
-        let content = sync.content(channel, item.seq).expect("memory does not fail");
+        let content = sync.content(channel, item.number).expect("memory does not fail");
         return content.expect("it is here");
     };
     let mut bytes = vec![0; blob.size as usize];

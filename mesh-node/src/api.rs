@@ -95,12 +95,16 @@ pub struct ChannelStatus {
     pub channel: String,
     /// Its name; empty until something of it has arrived.
     pub name: String,
-    /// `owner` or `follower`.
+    /// `owner`, who says who may write, `writer`, or `follower`.
     pub role: String,
     /// Its link: all that a follower needs.
     pub link: String,
-    /// Items here, beside the one that says who signs.
+    /// Texts and files here.
     pub items: u64,
+    /// The number that the next item gets here.
+    pub next: u64,
+    /// How many may write in it.
+    pub writers: u64,
     /// Large files here in full.
     pub blobs_have: u64,
     /// Large files named by items.
@@ -111,6 +115,36 @@ pub struct ChannelStatus {
     pub catching_up: bool,
     /// Whether its key has signed two different histories: nothing more is taken or published.
     pub forked: bool,
+}
+
+/// Somebody who may write in a channel, or could: a line of `mesh channel status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writer {
+    /// The name under which it was let in; empty for whoever made the channel.
+    pub name: String,
+    /// Its key, in hexadecimal.
+    pub key: String,
+    /// `owner`, or `writer`.
+    pub role: String,
+    /// `open`; `ended`, by its owner; or `forked`: it has signed two different histories.
+    pub state: String,
+    /// When the right to write ends, in milliseconds since 1970, if it does.
+    pub until_ms: Option<u64>,
+    /// Whether it is this node.
+    pub own: bool,
+    /// Its items here.
+    pub items: u64,
+    /// When it says that it wrote the last of them, in milliseconds since 1970.
+    pub newest_ms: Option<u64>,
+}
+
+/// Items of a channel, as many as were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The texts and files among them.
+    pub items: Vec<Item>,
+    /// The number to go on with; where that was asked for, there is nothing more yet.
+    pub next: u64,
 }
 
 /// Bytes on all links since the start.
@@ -137,10 +171,14 @@ pub struct Bytes {
 /// One line of `mesh feed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Its number in the channel.
+    /// Its number in the channel here: where several write, others may know it by another.
     pub seq: u64,
-    /// The key that signs the channel, in hexadecimal.
+    /// The key that signed it, in hexadecimal.
     pub author: String,
+    /// The name under which its author was let in; empty for whoever made the channel.
+    pub writer: String,
+    /// Whether it counts: it does not if its author wrote it after the right to had ended.
+    pub valid: bool,
     /// When its author says it was written, in milliseconds since 1970.
     pub time_ms: u64,
     /// `text` or `file`.

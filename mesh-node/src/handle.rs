@@ -28,6 +28,7 @@ use crate::node::{Node, NodeConfig};
 use crate::store::DiskStore;
 use crate::{ChannelLink, api, cipher, entropy};
 
+mod authority;
 mod doctor;
 mod feed;
 mod files;
@@ -200,12 +201,8 @@ impl Mesh {
         Ok(self.command(move |sync, now| sync.unfollow(now, &channel)).await??)
     }
 
-    /// Items of a channel, at most 256.
-    pub async fn items(
-        &self,
-        channel: ChannelId,
-        range: Range<u64>,
-    ) -> Result<Vec<api::Item>, Error> {
+    /// The texts and files among the items with these numbers, of which at most 256 are looked at.
+    pub async fn items(&self, channel: ChannelId, range: Range<u64>) -> Result<api::Page, Error> {
         self.ask(move |node, _, _| report::items(node.sync(), &channel, range)).await?
     }
 
@@ -296,7 +293,7 @@ impl From<HomeError> for Error {
     fn from(error: HomeError) -> Self {
         let kind = match error.fault() {
             HomeFault::Access => ErrorKind::Permission,
-            HomeFault::Newer | HomeFault::Damaged | HomeFault::Disk => ErrorKind::Failed,
+            HomeFault::Version | HomeFault::Damaged | HomeFault::Disk => ErrorKind::Failed,
         };
         Self::new(kind, error.to_string())
     }

@@ -65,5 +65,6 @@ pub use config::{Beacons, Config};
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "driver")]
 pub use handle::{App, Feed, Mesh, start};
-pub use mesh_wire::invite::ChannelLink;
+pub use mesh_wire::invite::{ChannelLink, WriterLink};
+pub use mesh_wire::message::sync::Right;
 pub use node::Relaying;

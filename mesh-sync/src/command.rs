@@ -10,14 +10,15 @@ use thiserror::Error;
 
 use crate::blob::{BlobId, Outboard, PAGE, PageId};
 use crate::channel::ChannelName;
-use crate::library::Group;
+use crate::library::{Group, Kept, Rules};
+use crate::status::Role;
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
 /// An item to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewItem {
-    /// What it is; not [`ItemKind::Genesis`].
+    /// What it is: a text or a file.
     pub kind: ItemKind,
     /// Its name.
     pub name: Label<{ limits::NAME_BYTES }>,
@@ -40,9 +41,36 @@ pub enum Refused {
     /// The channel is not followed here.
     #[error("this node does not follow the channel")]
     NoSuchChannel,
-    /// Somebody else writes it.
-    #[error("only the channel's owner can publish in it")]
+    /// Others write it.
+    #[error(
+        "only those whom its owner has let in can publish in the channel: `mesh channel request` \
+         prints what to give to the owner"
+    )]
     NotYours,
+    /// The right to write has ended.
+    #[error(
+        "the channel's owner has ended this node's right to write in it: what is here stays, and \
+         nobody takes more"
+    )]
+    Ended,
+    /// Somebody else says who may write.
+    #[error("only the channel's owner says who may write in it")]
+    NotOwner,
+    /// A link to another channel.
+    #[error("the writer asks for another channel than this one")]
+    OtherChannel,
+    /// The consent is not the writer's.
+    #[error("the writer has not signed this: ask for what `mesh channel request` prints there")]
+    NotAccepted,
+    /// The key has a log already.
+    #[error("this writer has the right already, or had it: another one needs another key")]
+    AlreadyWrites,
+    /// Too many logs.
+    #[error("no more than {} writers in the life of a channel", limits::LOGS)]
+    TooManyWriters,
+    /// Nobody of that name or number may write.
+    #[error("nobody like that may write in the channel: see `mesh channel status`")]
+    NoSuchWriter,
     /// It is ours.
     #[error("a channel of one's own cannot be unfollowed")]
     Own,
@@ -55,9 +83,9 @@ pub enum Refused {
     /// A blob small enough to travel inside its item.
     #[error("content of up to {} bytes travels inside its item", limits::INLINE_BYTES)]
     TooSmall,
-    /// A genesis item in the middle.
-    #[error("only the first item of a channel is its genesis")]
-    NotFirst,
+    /// An item that only the node itself makes.
+    #[error("only texts and files are published")]
+    NotContent,
     /// The store no longer has what was signed.
     #[error("the channel is damaged on disk")]
     Damaged,
@@ -80,7 +108,7 @@ impl<S: Store> Sync<S> {
         let made = self.library.create(now.unix, name, &mut self.rng);
         let id = self.durable(now, made)?;
         self.share();
-        self.arrived(&id, 0, 1);
+        self.arrived(now.time, &id, Kept { numbers: 0..1, rules: Rules::New });
         Ok(id)
     }
 
@@ -102,7 +130,7 @@ impl<S: Store> Sync<S> {
     pub fn unfollow(&mut self, now: Now, channel: &ChannelId) -> Result<(), Refused> {
         self.is_open()?;
         let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
-        if known.key.is_some() {
+        if known.role() == Role::Owner {
             return Err(Refused::Own);
         }
         let forgotten = self.library.unfollow(channel);
@@ -114,8 +142,8 @@ impl<S: Store> Sync<S> {
         Ok(())
     }
 
-    /// Appends items to a channel of one's own, under one signature, and tells their numbers. They
-    /// are durable when this returns.
+    /// Appends items to this node's log of a channel, under one signature, and tells their numbers.
+    /// They are durable when this returns.
     pub fn publish(
         &mut self,
         now: Now,
@@ -124,11 +152,22 @@ impl<S: Store> Sync<S> {
     ) -> Result<Range<u64>, Refused> {
         self.is_open()?;
         let published = self.library.publish(now.unix, channel, items);
-        let range = self.durable(now, published)?;
-        if !range.is_empty() {
-            self.arrived(channel, range.start, range.end - range.start);
+        self.written(now, channel, published)
+    }
+
+    /// Items were appended to a log of ours.
+    pub(crate) fn written(
+        &mut self,
+        now: Now,
+        channel: &ChannelId,
+        outcome: Result<Kept, Refused>,
+    ) -> Result<Range<u64>, Refused> {
+        let kept = self.durable(now, outcome)?;
+        let numbers = kept.numbers.clone();
+        if !numbers.is_empty() {
+            self.arrived(now.time, channel, kept);
         }
-        Ok(range)
+        Ok(numbers)
     }
 
     /// Takes a blob whose bytes the owner has put in its place in the store. It is durable with
@@ -188,7 +227,11 @@ impl<S: Store> Sync<S> {
 
     /// Ends a command that is acknowledged by its return.
     // spec: SYNC-19
-    fn durable<T>(&mut self, now: Now, outcome: Result<T, Refused>) -> Result<T, Refused> {
+    pub(crate) fn durable<T>(
+        &mut self,
+        now: Now,
+        outcome: Result<T, Refused>,
+    ) -> Result<T, Refused> {
         match outcome {
             Ok(value) => {
                 let committed = self.commit();

@@ -24,6 +24,11 @@ pub enum Event {
         /// The channel.
         channel: ChannelId,
     },
+    /// The channel's owner has said something new about who may write in it.
+    WritersChanged {
+        /// The channel.
+        channel: ChannelId,
+    },
     /// More of a blob is here.
     BlobProgress {
         /// The blob.

@@ -1,15 +1,17 @@
 //! Items flow in: from whom to ask for them, and what to do with those that come.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use mesh_wire::message::sync::{Items, Summary};
+use mesh_wire::message::sync::{Items, LogSummary, Summary};
 use mesh_wire::{ChannelId, Fault, LinkId, Time, limits};
 
-use crate::channel::{LOG, log, run_bytes};
+use crate::channel::log::{self, Log};
+use crate::channel::{LogId, run_bytes};
 use crate::event::Event;
-use crate::library::Trouble;
+use crate::library::{Kept, Rules, Trouble};
 use crate::peer::said::pause;
-use crate::peer::{History, Matched, Remote, Stream, Told};
+use crate::peer::{History, Remote, Stream, Told};
 use crate::serve::has_other_history;
 use crate::store::Store;
 use crate::sync::Sync;
@@ -26,78 +28,118 @@ impl<S: Store> Sync<S> {
         link: LinkId,
         summary: &Summary,
     ) -> Result<(), Trouble> {
-        let Some(log) = summary.logs.iter().find(|log| log.log == LOG) else { return Ok(()) };
-        if log.size > limits::LOG_ITEMS || log.blobs > log.size {
+        let can_be =
+            |log: LogSummary| log.size <= limits::LOG_ITEMS && (log.log as usize) < limits::LOGS;
+        if !summary.logs.iter().all(can_be) {
             return Err(Fault::Protocol("a summary that cannot be").into());
         }
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         let Some(id) = peer.slots.named(summary.channel) else { return Ok(()) };
-        let Some(channel) = self.library.sound(&id) else { return Ok(()) };
-        let size = channel.log.size();
+        if self.library.sound(&id).is_none() {
+            return Ok(());
+        }
         peer.acknowledge(summary.serial);
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(()) };
         if matched.summary_heard.is_some_and(|heard| summary.serial <= heard) {
             return Ok(());
         }
+        let is_first = matched.summary_heard.is_none();
         matched.summary_heard = Some(summary.serial);
-        if !matches!(matched.told, Some(Told::Here { .. })) {
-            // Who knows of a fork sends no summaries.
-            matched.told = None;
-        }
-        matched.history = History::Unknown;
-        let is_first = matched.theirs.is_none();
-        let theirs = Some(Remote { size: log.size, root: log.root, blobs: log.blobs });
-        if matched.theirs != theirs {
-            matched.theirs = theirs;
-            matched.unanswered = 0;
-            peer.pace.unanswered = 0;
+        if core::mem::replace(&mut matched.blobs, summary.blobs) != summary.blobs {
             peer.hungry = true;
             self.fetch.news();
         }
-        // Who has as much, or not what it was sent, may have another history.
-        if (log.size == size || matched.sent > log.size)
-            && has_other_history(&self.library, &peer.slots, (&id, matched))?
-        {
-            matched.said.heard(Matched::PUSH);
+        for log in summary.logs.iter() {
+            self.hear(link, &id, &log)?;
         }
-        if is_first && matched.said.heard(Matched::PUSH) && log.size < size {
-            // What was offered unseen was too little.
-            matched.told = None;
-        } else if log.size >= size {
-            matched.said.heard(Matched::PUSH);
-        }
-        if matched.incoming.is_some() && log.size <= size {
-            matched.incoming = None;
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        if is_first && let Some(matched) = peer.matched.get_mut(&id) {
+            // It has nothing of what it does not name: what was offered unseen was too little.
+            let unnamed = matched.logs.values_mut().filter(|talk| talk.theirs.is_none());
+            for talk in unnamed.filter(|talk| talk.pushed.is_waiting()) {
+                talk.pushed.answered();
+                talk.told = None;
+            }
         }
         peer.tell.insert(id);
         self.seek(now, &id);
         Ok(())
     }
 
+    /// A neighbour says what it has of a log.
+    fn hear(&mut self, link: LinkId, id: &ChannelId, log: &LogSummary) -> Result<(), Trouble> {
+        let at = LogId { channel: *id, log: log.log };
+        let size = self.library.valid(&at);
+        let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
+        let Some(talk) = peer.matched.get_mut(id).map(|matched| matched.talk(log.log)) else {
+            return Ok(());
+        };
+        if !matches!(talk.told, Some(Told::Here(_))) {
+            // Who knows of a fork sends no summaries.
+            talk.told = None;
+        }
+        talk.history = History::Unknown;
+        let theirs = Some(Remote { size: log.size, root: log.root });
+        let before = core::mem::replace(&mut talk.theirs, theirs);
+        if before != theirs {
+            talk.unanswered = 0;
+            peer.pace.unanswered = 0;
+            peer.hungry = true;
+            self.fetch.news();
+        }
+        // Who has as much, or not what it was sent, may have another history.
+        if (log.size == size || talk.sent > log.size)
+            && has_other_history(&self.library, &peer.slots, (&at, talk))?
+        {
+            talk.pushed.answered();
+        }
+        if log.size >= size {
+            talk.pushed.answered();
+        } else if before.is_none() && talk.pushed.is_waiting() {
+            // What was offered unseen was too little.
+            talk.pushed.answered();
+            talk.told = None;
+        }
+        if talk.incoming.is_some() && log.size <= size {
+            talk.incoming = None;
+        }
+        Ok(())
+    }
+
     /// Asks somebody for the items that a channel lacks, unless somebody is asked already.
     // spec: SYNC-12
     pub(crate) fn seek(&mut self, now: Time, id: &ChannelId) {
-        let Some(channel) = self.library.growing(id) else { return };
-        let size = channel.log.size();
-        let first = channel.rotten.first().copied().unwrap_or(size);
+        let logs = self.library.sound(id).map_or(0, |channel| channel.logs.len() as u32);
+        (0..logs).for_each(|log| self.seek_log(now, &LogId { channel: *id, log }));
+    }
+
+    fn seek_log(&mut self, now: Time, at: &LogId) {
+        let Some(log) = self.library.growing(at) else { return };
+        let Some(charter) = self.library.sound(&at.channel).map(|channel| &channel.charter) else {
+            return;
+        };
+        let first = log.rotten.first().copied().unwrap_or(log.size());
         if self.health.is_full(now) {
             return;
         }
         let mut best: Option<(u32, u64, LinkId)> = None;
         for (link, peer) in &self.peers {
-            let Some(matched) = peer.matched.get(id) else { continue };
-            if matched.incoming.is_some() {
+            let Some(matched) = peer.matched.get(&at.channel) else { continue };
+            let talk = matched.logs.get(&at.log);
+            if talk.is_some_and(|talk| talk.incoming.is_some()) {
                 return;
             }
-            let theirs = matched.theirs.map_or(0, |theirs| theirs.size);
-            let answers = matched.unanswered < limits::UNANSWERED;
+            let theirs = matched.theirs(at.log).map_or(0, |theirs| theirs.size);
+            let theirs = theirs.min(charter.most(at.log));
+            let unanswered = talk.map_or(0, |talk| talk.unanswered);
+            let answers = unanswered < limits::UNANSWERED && matched.knows(charter, at.log);
             if peer.trusted && answers && theirs > first {
-                let candidate = (matched.unanswered, u64::MAX - theirs, *link);
+                let candidate = (unanswered, u64::MAX - theirs, *link);
                 best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
         }
         if let Some((_, _, link)) = best {
-            self.begin(now, link, id, first);
+            self.begin(now, link, at, first);
         }
     }
 
@@ -108,23 +150,24 @@ impl<S: Store> Sync<S> {
     }
 
     /// Begins a stream of items.
-    fn begin(&mut self, now: Time, link: LinkId, id: &ChannelId, first: u64) {
-        let size = self.library.sound(id).map_or(0, |channel| channel.log.size());
+    fn begin(&mut self, now: Time, link: LinkId, at: &LogId, first: u64) {
+        let size = self.library.log(at).map_or(0, Log::size);
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let serial = peer.next_serial();
-        let Some(matched) = peer.matched.get_mut(id) else { return };
-        let again = now + pause(peer.pace.repeat(), matched.unanswered);
-        matched.incoming = Some(Stream {
+        let Some(matched) = peer.matched.get_mut(&at.channel) else { return };
+        let talk = matched.talk(at.log);
+        let again = now + pause(peer.pace.repeat(), talk.unanswered);
+        talk.incoming = Some(Stream {
             serial,
             first,
             granted: FIRST_WINDOW,
             received: 0,
             window: FIRST_WINDOW,
             again,
-            gap: matched.incoming.is_some(),
+            gap: talk.incoming.is_some(),
             repairs: first < size,
         });
-        peer.wants.insert(*id);
+        peer.wants.insert(*at);
     }
 
     /// Items came in.
@@ -138,101 +181,109 @@ impl<S: Store> Sync<S> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         let Some(id) = peer.slots.named(run.channel) else { return Ok(()) };
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(()) };
-        let Some(channel) = self.library.growing(&id) else { return Ok(()) };
+        let at = LogId { channel: id, log: run.log };
+        let Some(channel) = self.library.sound(&id) else { return Ok(()) };
+        let Some(log) = self.library.growing(&at) else { return Ok(()) };
         let end = run.first.saturating_add(run.items.len() as u64);
-        if run.log != LOG || self.health.is_full(now) || !peer.trusted {
+        if self.health.is_full(now) || !peer.trusted || end > channel.charter.most(at.log) {
             return Ok(());
         }
-        if let Some(stream) = &mut matched.incoming {
+        let size = log.size();
+        let knows = size == 0 || matched.told(at.log) == Some(Told::Here(size));
+        let is_guess = matched.theirs(at.log).is_none() && size > 0;
+        let talk = matched.talk(at.log);
+        if let Some(stream) = &mut talk.incoming {
             stream.received = stream.received.saturating_add(run_bytes(run));
             stream.again = now + peer.pace.repeat();
         }
-        if run.first > channel.log.size() {
-            let is_new = matched.incoming.is_some_and(|stream| !stream.gap);
-            let size = channel.log.size();
-            if is_new {
-                self.begin(now, link, &id, size);
+        if run.first > size {
+            if talk.incoming.is_some_and(|stream| !stream.gap) {
+                self.begin(now, link, &at, size);
             }
             return Ok(());
         }
-        let size = channel.log.size();
-        let is_excused = matched.strange < limits::UNANSWERED;
+        let is_excused = talk.strange < limits::UNANSWERED;
         if end <= size {
-            if is_excused && !self.library.are(&id, run)? {
+            if is_excused && !self.library.are(&at, run)? {
                 // Nobody has verified them: what is here is said, and they may do the same.
-                matched.theirs = Some(Remote { size: end, root: [0; 8], blobs: 0 });
-                (matched.history, matched.incoming) = (History::Other, None);
-                matched.strange += 1;
+                talk.theirs = Some(Remote { size: end, root: [0; 8] });
+                (talk.history, talk.incoming) = (History::Other, None);
+                talk.strange += 1;
                 peer.tell.insert(id);
                 return Ok(());
             }
             for (item, seq) in run.items.iter().zip(run.first..) {
-                self.library.repair(&id, seq, &item)?;
+                self.library.repair(&at, seq, &item)?;
             }
         } else {
-            // Who has not heard what is here may well give what does not continue it.
-            let is_guess = matched.theirs.is_none() && size > 0;
-            let told = matches!(matched.told, Some(Told::Here { size: told, .. }) if told == size);
-            let knows = size == 0 || told;
             let verified = match log::verify(channel, run) {
+                // Who has not heard what is here may well give what does not continue it.
                 Err(_) if is_guess && is_excused => {
-                    matched.strange += 1;
+                    talk.strange += 1;
                     return Ok(());
                 }
                 Err(log::UNSIGNED) if is_excused && (run.first < size || !knows) => {
                     // When it has, it finds out why.
-                    (matched.told, matched.incoming) = (None, None);
-                    matched.strange += 1;
+                    (talk.told, talk.incoming) = (None, None);
+                    talk.strange += 1;
                     peer.tell.insert(id);
                     return Ok(());
                 }
                 verified => verified?,
             };
-            let (first, count) = (verified.first, verified.items.len() as u64);
-            self.library.keep(&id, verified)?;
-            self.arrived(&id, first, count);
+            let kept = self.library.keep(&id, verified)?;
+            self.go_on(now, link, &at, end);
+            self.arrived(now, &id, kept);
+            return Ok(());
         }
-        self.go_on(now, link, &id, end);
+        self.go_on(now, link, &at, end);
         Ok(())
     }
 
     /// New items are here: tells everybody whom it concerns.
-    pub(crate) fn arrived(&mut self, id: &ChannelId, first: u64, count: u64) {
-        if first == 0 {
+    pub(crate) fn arrived(&mut self, now: Time, id: &ChannelId, kept: Kept) {
+        let Kept { numbers: Range { start, end }, rules } = kept;
+        if start == 0 {
             self.events.tell(Event::ChannelKnown { channel: *id });
         }
-        self.events.tell(Event::NewItems { channel: *id, first, count });
+        self.events.tell(Event::NewItems { channel: *id, first: start, count: end - start });
         self.peers.values_mut().for_each(|peer| peer.changed(id));
         self.fetch.news();
+        if rules == Rules::New {
+            self.events.tell(Event::WritersChanged { channel: *id });
+            self.seek(now, id);
+        }
     }
 
     /// A run that ends before item `end` was taken: grants more, or ends the stream.
     // spec: SYNC-12
-    fn go_on(&mut self, now: Time, link: LinkId, id: &ChannelId, end: u64) {
-        let Some(channel) = self.library.sound(id) else { return };
-        let (size, is_sound) = (channel.log.size(), channel.rotten.is_empty());
+    fn go_on(&mut self, now: Time, link: LinkId, at: &LogId, end: u64) {
+        let Some(log) = self.library.log(at) else { return };
+        let (size, is_sound) = (log.size(), log.rotten.is_empty());
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        let Some(matched) = peer.matched.get_mut(id) else { return };
-        let theirs = matched.theirs.get_or_insert(Remote { size: 0, root: [0; 8], blobs: 0 });
+        let Some(matched) = peer.matched.get_mut(&at.channel) else { return };
+        let theirs = matched.theirs(at.log).unwrap_or_default();
+        let talk = matched.talk(at.log);
+        let theirs = talk.theirs.insert(theirs);
         if theirs.size < end {
             // Whoever sends items has them, and all before them. Their next summary says so too.
             theirs.size = end;
-            matched.history = History::Same;
+            talk.history = History::Same;
         }
         let theirs = theirs.size;
-        matched.unanswered = 0;
-        let Some(stream) = &mut matched.incoming else { return };
+        talk.unanswered = 0;
+        let Some(stream) = &mut talk.incoming else { return };
         stream.gap = false;
         if is_sound && (size >= theirs || stream.repairs) {
-            matched.incoming = None;
-            peer.tell.insert(*id);
-            self.seek(now, id);
+            talk.incoming = None;
+            peer.tell.insert(at.channel);
+            self.seek_log(now, at);
         } else if stream.repairs {
             // Only what has rotted is asked for, not all that stands behind it.
         } else if stream.granted.saturating_sub(stream.received) <= stream.window / 2 {
             stream.window = (stream.window * 2).min(limits::WANT_BYTES);
             stream.granted = stream.received.saturating_add(stream.window);
-            peer.wants.insert(*id);
+            peer.wants.insert(*at);
         }
     }
 
@@ -242,22 +293,25 @@ impl<S: Store> Sync<S> {
         let mut halted = Vec::new();
         for peer in self.peers.values_mut() {
             for (id, matched) in &mut peer.matched {
-                let Some(stream) = matched.incoming.filter(|stream| stream.again <= now) else {
-                    continue;
-                };
-                matched.incoming = None;
-                matched.unanswered = matched.unanswered.saturating_add(1);
-                peer.wants.remove(id);
-                peer.tell.insert(*id);
-                halted.push((*id, stream.repairs));
+                for (log, talk) in &mut matched.logs {
+                    let Some(stream) = talk.incoming.filter(|stream| stream.again <= now) else {
+                        continue;
+                    };
+                    let at = LogId { channel: *id, log: *log };
+                    talk.incoming = None;
+                    talk.unanswered = talk.unanswered.saturating_add(1);
+                    peer.wants.remove(&at);
+                    peer.tell.insert(*id);
+                    halted.push((at, stream.repairs));
+                }
             }
         }
-        for (id, repairs) in halted {
-            if let Some(channel) = self.library.channels.get_mut(&id).filter(|_| repairs) {
+        for (at, repairs) in halted {
+            if let Some(log) = self.library.log_mut(&at).filter(|_| repairs) {
                 // Nobody has it; it is found again when it is asked for again.
-                channel.rotten.pop_first();
+                log.rotten.pop_first();
             }
-            self.seek(now, &id);
+            self.seek_log(now, &at);
         }
     }
 }

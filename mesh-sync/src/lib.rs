@@ -7,7 +7,7 @@
 //! | to know | read |
 //! |---|---|
 //! | what the machine is and how it fails | `sync`, `health` |
-//! | what the owner can do and see | `command`, `status`, `event` |
+//! | what the owner can do and see | `command`, `authority`, `status`, `event` |
 //! | how a stranger's copy gets trusted | `merkle/proof` |
 //! | what an item, a head and a log are | `channel` |
 //! | how large content is cut and verified | `blob` |
@@ -15,7 +15,7 @@
 //! | what is known of a neighbour | `peer` |
 //! | what a neighbour says, and who is blamed | `receive` |
 //! | how items flow in | `follow` |
-//! | how items and groups flow out | `serve` |
+//! | how items and groups flow out | `standing`, `serve` |
 //! | which groups are asked of whom | `fetch` |
 //! | how two peers find out in what two sets differ | [`set`] |
 #![no_std]
@@ -28,6 +28,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod authority;
 pub mod blob;
 mod channel;
 mod command;
@@ -41,6 +42,7 @@ mod peer;
 mod receive;
 mod serve;
 pub mod set;
+mod standing;
 mod status;
 pub mod store;
 mod sync;
@@ -49,6 +51,8 @@ pub use blob::{BlobId, Outboard, OutboardBuilder};
 pub use channel::ChannelName;
 pub use command::{Content, NewItem, Refused};
 pub use event::Event;
-pub use status::{BlobStatus, ChannelStatus, ItemState, ItemStatus, Role, Sharer};
+pub use status::{
+    BlobStatus, ChannelStatus, ItemState, ItemStatus, Role, Sharer, WriterState, WriterStatus,
+};
 pub use store::{MemoryStore, Store, StoreError, Table};
 pub use sync::Sync;

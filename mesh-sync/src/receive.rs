@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 use mesh_wire::codec::List;
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{Branch, Cvs, Fork, GroupData, PageAsk, PageHave, Share};
-use mesh_wire::{ChannelId, Fault, LinkId, Time, limits};
+use mesh_wire::{Fault, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
-use crate::channel::{LOG, fork};
+use crate::channel::{Channel, LogId, fork};
 use crate::event::Event;
 use crate::fetch::Landed;
 use crate::library::Trouble;
-use crate::peer::{Matched, Told};
+use crate::peer::Told;
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -104,59 +104,75 @@ impl<S: Store> Sync<S> {
         gone.iter().for_each(|channel| self.seek(now, channel));
     }
 
-    /// A neighbour shows what was signed about a channel.
+    /// A neighbour shows what was signed about a log.
     // spec: SYNC-34
     fn take_fork(&mut self, link: LinkId, mut fork: Fork) -> Result<(), Trouble> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         let Some(id) = peer.slots.named(fork.channel) else { return Ok(()) };
-        if self.library.sound(&id).is_none() || !peer.matched.contains_key(&id) {
+        let at = LogId { channel: id, log: fork.log };
+        if self.library.log(&at).is_none() || !peer.matched.contains_key(&id) {
             return Ok(());
         }
         let serial = core::mem::take(&mut fork.serial);
         let count = fork.branches.len();
-        // Signatures are looked at only if they may freeze the channel.
-        let is_fork = fork.log == LOG
-            && self.library.growing(&id).is_some()
-            && (count != 1 || self.is_other(&id, &mut fork)?);
+        // Signatures are looked at only if they may freeze the log; what has ended stands as it is.
+        let channel = self.library.sound(&id);
+        let is_over =
+            channel.is_some_and(|channel| channel.charter.most(at.log) < limits::LOG_ITEMS);
+        let is_fork = !is_over
+            && self.library.growing(&at).is_some()
+            && (count != 1 || self.is_other(&at, &mut fork)?);
         if is_fork {
-            fork::verify(&id, &fork)?;
+            self.verify_fork(&at, &fork)?;
             fork.channel = 0;
-            self.library.freeze(&id, &fork)?;
+            self.library.freeze(&at, &fork)?;
         }
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         peer.acknowledge(serial);
-        if let Some(matched) = peer.matched.get_mut(&id).filter(|_| fork.log == LOG) {
+        if let Some(matched) = peer.matched.get_mut(&id) {
+            let talk = matched.talk(at.log);
             // As good an answer as a summary.
-            matched.said.heard(Matched::PUSH);
+            talk.pushed.answered();
             if count == 2 {
-                matched.told = Some(Told::Fork);
+                talk.told = Some(Told::Fork);
             }
         }
         if !is_fork {
             return Ok(());
         }
         self.events.tell(Event::Forked { channel: id });
+        let is_frozen = self.library.sound(&id).is_some_and(Channel::is_frozen);
         for peer in self.peers.values_mut() {
             if let Some(matched) = peer.matched.get_mut(&id) {
-                (matched.incoming, matched.outgoing, matched.offer) = (None, None, false);
+                let logs = matched.logs.iter_mut();
+                for (_, talk) in logs.filter(|(log, _)| is_frozen || **log == at.log) {
+                    (talk.incoming, talk.outgoing) = (None, None);
+                }
+                matched.offer = false;
             }
             peer.changed(&id);
         }
         Ok(())
     }
 
+    fn verify_fork(&self, at: &LogId, fork: &Fork) -> Result<(), Fault> {
+        let channel = self.library.sound(&at.channel);
+        let writer = channel.and_then(|channel| channel.charter.writer(at.log));
+        fork::verify(at, fork, writer.map(|writer| &writer.key))
+    }
+
     /// Whether a history is not how ours begins; if so, ours is put beside it.
     // spec: SYNC-34
-    fn is_other(&self, id: &ChannelId, fork: &mut Fork) -> Result<bool, Trouble> {
-        let own = self.library.branch(id, fork.end)?;
+    fn is_other(&self, at: &LogId, fork: &mut Fork) -> Result<bool, Trouble> {
+        let own = self.library.branch(at, fork.end)?;
         let mut branches: Vec<Branch> = fork.branches.iter().collect();
         let is_same = |own: &Branch| branches.iter().all(|theirs| theirs.peaks == own.peaks);
         let Some(own) = own.filter(|own| !is_same(own)) else { return Ok(false) };
-        fork::verify(id, fork)?;
+        self.verify_fork(at, fork)?;
         branches.push(own);
         fork.branches = List::new(&branches);
         // Ours may have rotted: that is not their fault, and proves nothing.
-        Ok(fork::verify(id, fork).is_ok())
+        Ok(self.verify_fork(at, fork).is_ok())
     }
 
     // spec: SYNC-16

@@ -1,21 +1,23 @@
 //! Items and groups flow out: made when the link has room for them, from what is here and sound.
 
-use core::ops::Range;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{List, Opaque};
+use mesh_wire::codec::{List, Opaque, varint};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{
     Cvs, Fork, GroupData, Heard, Items, LogSummary, PageHave, Share, Summary, Want,
 };
-use mesh_wire::{ChannelId, Hash, LinkId, Time, Wire, limits};
+use mesh_wire::{ChannelId, LinkId, Time, Wire, limits};
 
 use crate::blob::{BlobId, PAGE};
-use crate::channel::{Channel, LOG, fork, run_bytes};
+use crate::channel::log::Log;
+use crate::channel::{LogId, fork, run_bytes};
 use crate::library::{Group, Library};
 use crate::peer::served::{Answer, Order, Part};
 use crate::peer::slots::Slots;
-use crate::peer::{History, ITEM_ROOM, Matched, Outgoing, Told};
+use crate::peer::{History, ITEM_ROOM, Outgoing, Talk, Told};
+use crate::standing::{Due, Standing, due, news, standing};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -25,21 +27,26 @@ const CONTROL_ROOM: usize = 160;
 const LIST_OVERHEAD: usize = 16;
 /// Bytes of a [`Cvs`] or [`GroupData`] around its content.
 const BULK_OVERHEAD: usize = 24;
-/// New items that go out unasked at one time.
-const PUSH_ITEMS: u64 = 16;
 /// The newest items that are offered to somebody who has not said yet what it has.
 const OFFERED_ITEMS: u64 = 4;
 
-/// What a neighbour should be told of a channel.
-enum Standing {
-    /// Nothing now.
-    Nothing,
-    /// That there is more.
-    Tell,
-    /// These items.
-    Push(Range<u64>),
-    /// The newest ones, as it has said nothing yet.
-    Offer,
+/// What is said of a channel.
+enum Account {
+    /// How much of its logs is here.
+    Summary(Summary),
+    /// That one of them has two histories, and what is known of that.
+    Fork(Told, Fork),
+}
+
+impl Account {
+    /// Bytes of the message, with its kind and length.
+    fn size(&self) -> usize {
+        let body = match self {
+            Self::Summary(summary) => summary.size(),
+            Self::Fork(_, fork) => fork.size(),
+        };
+        1 + varint::size(body as u64) + body
+    }
 }
 
 impl<S: Store> Sync<S> {
@@ -91,67 +98,92 @@ impl<S: Store> Sync<S> {
         room: usize,
     ) -> Result<Option<SyncMessage>, StoreError> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
-        let mut settled = alloc::vec::Vec::new();
-        let mut due = None;
+        let mut settled = Vec::new();
+        let mut found = None;
         for id in &peer.tell {
-            match standing(self.library.sound(id), peer.matched.get(id)) {
-                Standing::Nothing => settled.push(*id),
-                Standing::Push(_) | Standing::Offer => {}
-                Standing::Tell => {
-                    due = Some(*id);
+            let about = self.library.sound(id).zip(peer.matched.get(id));
+            match about.map_or(Due::Nothing, |(channel, matched)| due(channel, matched)) {
+                Due::Nothing => settled.push(*id),
+                Due::Items => {}
+                Due::Logs(logs) => {
+                    found = Some((*id, logs));
                     break;
                 }
             }
         }
         peer.tell.retain(|id| !settled.contains(id));
-        let Some(id) = due else { return Ok(None) };
-        let (Some(channel), Some(index), Some(matched)) =
-            (self.library.sound(&id), peer.slots.index(&id), peer.matched.get_mut(&id))
-        else {
+        let Some((id, logs)) = found else { return Ok(None) };
+        let Some(account) = self.account(link, &id, &logs)? else {
+            if let Some(peer) = self.peers.get_mut(&link) {
+                peer.tell.remove(&id);
+            }
             return Ok(None);
         };
-        let news = news(channel, matched);
-        let mut message: SyncMessage = match news {
-            Told::Here { size, blobs } => {
-                let root = channel.log.frontier.root().unwrap_or(Hash([0; 32]));
-                let log = LogSummary { log: LOG, size, root: peer.slots.salted(&root), blobs };
-                Summary { serial: 0, channel: index, logs: List::new(&[log]) }.into()
-            }
-            Told::Branch(_) | Told::Fork => {
-                let fork = match news {
-                    Told::Branch(end) => self.library.history(&id, end)?,
-                    Told::Here { .. } | Told::Fork => fork::load(&self.library.store, &id)?,
-                };
-                let Some(fork) = fork else {
-                    peer.tell.remove(&id);
-                    return Ok(None);
-                };
-                Fork { channel: index, ..fork }.into()
-            }
-        };
-        if message.size() > room {
+        let Some(peer) = self.peers.get_mut(&link).filter(|_| account.size() <= room) else {
             return Ok(None);
+        };
+        let serial = peer.say(now, id);
+        let Some(matched) = peer.matched.get_mut(&id) else { return Ok(None) };
+        Ok(Some(match account {
+            Account::Fork(told, fork) => {
+                matched.talk(fork.log).told = Some(told);
+                Fork { serial, ..fork }.into()
+            }
+            Account::Summary(summary) => {
+                matched.blobs_told = Some(summary.blobs);
+                for log in summary.logs.iter() {
+                    matched.talk(log.log).told = Some(Told::Here(log.size));
+                }
+                Summary { serial, ..summary }.into()
+            }
+        }))
+    }
+
+    /// What there is to say of these logs of a channel: their sizes, unless there is more to say of
+    /// one of them. The serial is left for the caller to fill in.
+    fn account(
+        &self,
+        link: LinkId,
+        id: &ChannelId,
+        logs: &[u32],
+    ) -> Result<Option<Account>, StoreError> {
+        let found = self.peers.get(&link).zip(self.library.sound(id));
+        let Some((peer, channel)) = found else { return Ok(None) };
+        let (Some(index), Some(matched)) = (peer.slots.index(id), peer.matched.get(id)) else {
+            return Ok(None);
+        };
+        let mut summaries = Vec::with_capacity(logs.len());
+        for number in logs {
+            let at = LogId { channel: *id, log: *number };
+            let told = news(channel, *number, matched);
+            let fork = match told {
+                Told::Here(size) => {
+                    let root = peer.slots.salted(&self.library.root(&at, size)?);
+                    summaries.push(LogSummary { log: *number, size, root });
+                    continue;
+                }
+                Told::Branch(end) => self.library.history(&at, end)?,
+                Told::Fork => {
+                    let writer = channel.charter.writer(*number).map(|writer| &writer.key);
+                    fork::load(&self.library.store, &at, writer)?
+                }
+            };
+            return Ok(fork.map(|fork| Account::Fork(told, Fork { channel: index, ..fork })));
         }
-        matched.told = Some(news);
-        peer.tell.remove(&id);
-        let said = peer.say(now, id);
-        if let SyncMessage::Summary(Summary { serial, .. })
-        | SyncMessage::Fork(Fork { serial, .. }) = &mut message
-        {
-            *serial = said;
-        }
-        Ok(Some(message))
+        let (blobs, logs) = (channel.counts.blobs_here, List::new(&summaries));
+        Ok(Some(Account::Summary(Summary { serial: 0, channel: index, blobs, logs })))
     }
 
     /// Asks for items.
     // spec: SYNC-12
     fn want(&mut self, link: LinkId) -> Option<Want> {
         let peer = self.peers.get_mut(&link)?;
-        while let Some(id) = peer.wants.pop_first() {
-            let stream = peer.matched.get(&id).and_then(|matched| matched.incoming);
+        while let Some(LogId { channel: id, log }) = peer.wants.pop_first() {
+            let talk = peer.matched.get(&id).and_then(|matched| matched.logs.get(&log));
+            let stream = talk.and_then(|talk| talk.incoming);
             if let (Some(stream), Some(channel)) = (stream, peer.slots.index(&id)) {
                 let (serial, first, bytes) = (stream.serial, stream.first, stream.granted);
-                return Some(Want { channel, log: LOG, serial, first, bytes });
+                return Some(Want { channel, log, serial, first, bytes });
             }
         }
         None
@@ -162,8 +194,13 @@ impl<S: Store> Sync<S> {
     pub(crate) fn take_want(&mut self, link: LinkId, want: &Want) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let Some(id) = peer.slots.named(want.channel) else { return };
-        let Some(matched) = peer.matched.get_mut(&id).filter(|_| want.log == LOG) else { return };
-        let before = matched.outgoing.filter(|stream| stream.serial == want.serial);
+        let at = LogId { channel: id, log: want.log };
+        let Some(matched) = peer.matched.get_mut(&id).filter(|_| self.library.log(&at).is_some())
+        else {
+            return;
+        };
+        let talk = matched.talk(want.log);
+        let before = talk.outgoing.filter(|stream| stream.serial == want.serial);
         let mut stream = before.unwrap_or(Outgoing {
             serial: want.serial,
             next: want.first,
@@ -172,8 +209,8 @@ impl<S: Store> Sync<S> {
         });
         let most = stream.sent.saturating_add(limits::WANT_BYTES);
         stream.granted = stream.granted.max(want.bytes.min(most));
-        matched.outgoing = Some(stream);
-        peer.line_up(&id);
+        talk.outgoing = Some(stream);
+        peer.line_up(at);
     }
 
     /// Items: new ones that are small, and those that were asked for.
@@ -189,24 +226,25 @@ impl<S: Store> Sync<S> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
         let room = peer.run_room(room);
         for _ in 0..peer.streams.len() {
-            let Some(id) = peer.streams.pop_front() else { break };
-            let size = self.library.growing(&id).map_or(0, |channel| channel.log.size());
-            let Some(matched) = peer.matched.get_mut(&id) else { continue };
-            let Some(stream) = matched.outgoing else { continue };
+            let Some(at) = peer.streams.pop_front() else { break };
+            let size = self.library.growing(&at).map_or(0, |_| self.library.valid(&at));
+            let Some(matched) = peer.matched.get_mut(&at.channel) else { continue };
+            let talk = matched.talk(at.log);
+            let Some(stream) = talk.outgoing else { continue };
             if stream.next >= size || stream.sent >= stream.granted {
                 continue;
             }
-            if has_other_history(&self.library, &peer.slots, (&id, matched))? {
-                peer.tell.insert(id);
+            if has_other_history(&self.library, &peer.slots, (&at, talk))? {
+                peer.tell.insert(at.channel);
                 continue;
             }
-            let Some(stream) = &mut matched.outgoing else { continue };
-            let space = room.saturating_sub(self.library.run_overhead(&id));
-            let Some(mut run) = self.library.run(&id, stream.next..size, space)? else {
+            let Some(stream) = &mut talk.outgoing else { continue };
+            let space = room.saturating_sub(self.library.run_overhead(&at));
+            let Some(mut run) = self.library.run(&at, stream.next..size, space)? else {
                 // Too little room this time, or an item that has rotted.
                 match space < ITEM_ROOM {
-                    true => peer.streams.push_back(id),
-                    false => self.seek(now, &id),
+                    true => peer.streams.push_back(at),
+                    false => self.seek(now, &at.channel),
                 }
                 return Ok(None);
             };
@@ -215,9 +253,9 @@ impl<S: Store> Sync<S> {
             if stream.next >= size {
                 stream.granted = stream.sent;
             }
-            matched.sent = matched.sent.max(stream.next);
-            run.channel = peer.slots.index(&id).unwrap_or(u32::MAX);
-            peer.streams.push_back(id);
+            talk.sent = talk.sent.max(stream.next);
+            run.channel = peer.slots.index(&at.channel).unwrap_or(u32::MAX);
+            peer.streams.push_back(at);
             return Ok(Some(run));
         }
         Ok(None)
@@ -227,31 +265,35 @@ impl<S: Store> Sync<S> {
     // spec: SYNC-14
     fn push(&mut self, now: Time, link: LinkId, room: usize) -> Result<Option<Items>, StoreError> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
-        let standing = |id: &ChannelId| standing(self.library.sound(id), peer.matched.get(id));
-        let pushable = |id: &ChannelId| match standing(id) {
-            Standing::Push(items) => Some((*id, Some(items))),
-            Standing::Offer => Some((*id, None)),
-            Standing::Tell | Standing::Nothing => None,
+        let pushable = |id: &ChannelId| {
+            let (channel, matched) = (self.library.sound(id)?, peer.matched.get(id)?);
+            let logs = 0..channel.logs.len() as u32;
+            logs.into_iter().find_map(|log| match standing(channel, log, matched) {
+                Standing::Push(items) => Some((LogId { channel: *id, log }, Some(items))),
+                Standing::Offer => Some((LogId { channel: *id, log }, None)),
+                Standing::Tell | Standing::Nothing => None,
+            })
         };
-        let Some((id, items)) = peer.tell.iter().find_map(pushable) else { return Ok(None) };
-        let space = room.saturating_sub(self.library.run_overhead(&id));
-        let Some(matched) = peer.matched.get_mut(&id) else { return Ok(None) };
+        let Some((at, items)) = peer.tell.iter().find_map(pushable) else { return Ok(None) };
+        let space = room.saturating_sub(self.library.run_overhead(&at));
+        let size = self.library.valid(&at);
+        let Some(matched) = peer.matched.get_mut(&at.channel) else { return Ok(None) };
         let run = match items {
             Some(items) => {
+                let talk = matched.talk(at.log);
                 // What is not sent whole is told.
-                matched.sent = items.end;
-                if has_other_history(&self.library, &peer.slots, (&id, matched))? {
+                talk.sent = items.end;
+                if has_other_history(&self.library, &peer.slots, (&at, talk))? {
                     return Ok(None);
                 }
-                self.library.whole_run(&id, items, space.min(limits::PUSH_BYTES))?
+                self.library.whole_run(&at, items, space.min(limits::PUSH_BYTES))?
             }
             None => {
                 matched.offer = false;
-                let size = self.library.sound(&id).map_or(0, |channel| channel.log.size());
                 let space = space.min(limits::OFFER_BYTES);
                 let mut run = None;
                 for count in (1..=OFFERED_ITEMS.min(size)).rev() {
-                    run = self.library.whole_run(&id, size - count..size, space)?;
+                    run = self.library.whole_run(&at, size - count..size, space)?;
                     if run.is_some() {
                         break;
                     }
@@ -260,10 +302,11 @@ impl<S: Store> Sync<S> {
             }
         };
         let Some(mut run) = run else { return Ok(None) };
-        matched.told = self.library.sound(&id).map(|channel| news(channel, matched));
-        matched.said.said(now, peer.pace.repeat(), Matched::PUSH);
-        peer.tell.remove(&id);
-        run.channel = peer.slots.index(&id).unwrap_or(u32::MAX);
+        matched.blobs_told = self.library.sound(&at.channel).map(|here| here.counts.blobs_here);
+        let talk = matched.talk(at.log);
+        talk.told = Some(Told::Here(size));
+        talk.pushed.said(now, peer.pace.repeat(), 0);
+        run.channel = peer.slots.index(&at.channel).unwrap_or(u32::MAX);
         Ok(Some(run))
     }
 
@@ -362,25 +405,15 @@ impl<S: Store> Sync<S> {
 pub(crate) fn has_other_history<S: Store>(
     library: &Library<S>,
     slots: &Slots,
-    (id, matched): (&ChannelId, &mut Matched),
+    (at, talk): (&LogId, &mut Talk),
 ) -> Result<bool, StoreError> {
-    let size = library.sound(id).map_or(0, |channel| channel.log.size());
-    let theirs = matched.theirs.filter(|theirs| (1..=size).contains(&theirs.size));
-    if let (Some(theirs), History::Unknown) = (theirs, matched.history) {
-        let whole = library.sound(id).filter(|_| theirs.size == size);
-        let root = match whole.and_then(|channel| channel.log.frontier.root()) {
-            Some(root) => root,
-            None => library.root(id, theirs.size)?,
-        };
-        let same = slots.salted(&root) == theirs.root;
-        matched.history = if same { History::Same } else { History::Other };
+    let size = library.log(at).map_or(0, Log::size);
+    let theirs = talk.theirs.filter(|theirs| (1..=size).contains(&theirs.size));
+    if let (Some(theirs), History::Unknown) = (theirs, talk.history) {
+        let same = slots.salted(&library.root(at, theirs.size)?) == theirs.root;
+        talk.history = if same { History::Same } else { History::Other };
     }
-    Ok(matched.history == History::Other)
-}
-
-impl Matched {
-    /// The serial of items that were pushed: no acknowledgement bears it.
-    pub(crate) const PUSH: u32 = 0;
+    Ok(talk.history == History::Other)
 }
 
 /// How many bytes an order takes on the link, its message aside.
@@ -392,47 +425,4 @@ fn order_bytes(order: &Order) -> usize {
         }
         Part::Group(group) => order.page.blob.group_bytes(order.page.group(group)),
     }
-}
-
-/// What there is to say of a channel.
-// spec: SYNC-34, SYNC-35
-fn news(channel: &Channel, matched: &Matched) -> Told {
-    match (channel.forked, matched.history, matched.theirs) {
-        (true, ..) => Told::Fork,
-        (false, History::Other, Some(theirs)) => Told::Branch(theirs.size),
-        _ => Told::Here { size: channel.log.size(), blobs: channel.counts.blobs_here },
-    }
-}
-
-/// What a neighbour should be told of a channel now.
-fn standing(channel: Option<&Channel>, matched: Option<&Matched>) -> Standing {
-    let (Some(channel), Some(matched)) = (channel, matched) else { return Standing::Nothing };
-    let news = news(channel, matched);
-    let is_known = matched.told == Some(news) && !matched.said.is_due();
-    if is_known || matched.said.is_waiting() {
-        return Standing::Nothing;
-    }
-    let Told::Here { size, .. } = news else { return Standing::Tell };
-    // Who asks for items is told when they are here. But who gives them has to know whose history
-    // they are to continue.
-    if matched.incoming.is_some() && (matched.told.is_some() || size == 0) {
-        return Standing::Nothing;
-    }
-    let Some(theirs) = matched.theirs else {
-        let offers = matched.offer && channel.key.is_some();
-        return if offers { Standing::Offer } else { Standing::Tell };
-    };
-    // Who has been told of the items before has asked for them; nobody but their writer gives
-    // them unasked to somebody new, as others may do the same.
-    if matched.told.is_none() && channel.key.is_none() {
-        return Standing::Tell;
-    }
-    let lacking = theirs.size..size;
-    let is_streaming =
-        matched.outgoing.is_some_and(|stream| stream.sent < stream.granted && stream.next < size);
-    let is_small = (1..=PUSH_ITEMS).contains(&(lacking.end.saturating_sub(lacking.start)));
-    if is_small && !is_streaming && matched.sent <= lacking.start {
-        return Standing::Push(lacking);
-    }
-    Standing::Tell
 }

@@ -6,11 +6,12 @@ use core::ops::Range;
 use bytes::Bytes;
 use mesh_wire::codec::Wire;
 use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::ItemHeader;
-use mesh_wire::{ChannelId, Hash, LinkId};
+use mesh_wire::message::sync::{Item, ItemHeader, Right};
+use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
 use crate::blob::{BlobId, GROUP, PageId};
-use crate::channel::{Channel, ChannelName, item};
+use crate::channel::charter::Writer;
+use crate::channel::{Channel, ChannelName, LogId, item};
 use crate::command::Refused;
 use crate::peer::Matched;
 use crate::store::{Store, StoreError};
@@ -25,8 +26,12 @@ pub struct ChannelStatus {
     pub name: Option<ChannelName>,
     /// Whose it is.
     pub role: Role,
-    /// The items `0..items` are here.
+    /// Items that came in: they are numbered from 0 on, in that order.
     pub items: u64,
+    /// Texts and files among those that are here.
+    pub contents: u64,
+    /// How many may write in it.
+    pub writers: usize,
     /// Items among them that name a blob.
     pub blobs_known: u64,
     /// Those whose blob is here whole.
@@ -39,15 +44,51 @@ pub struct ChannelStatus {
     pub catching_up: bool,
     /// The store no longer has what was signed: the channel is set aside.
     pub damaged: bool,
-    /// Somebody with its key has signed two histories: nothing more is taken or signed.
+    /// Somebody with its owner's key has signed two histories: nothing more is taken or signed.
     pub forked: bool,
+}
+
+/// Somebody who may write in a channel, or could.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriterStatus {
+    /// The number of its log.
+    pub log: u32,
+    /// Its key.
+    pub key: WriterId,
+    /// How people know it; empty for the first owner.
+    pub name: ChannelName,
+    /// Whether it says who may write.
+    pub right: Right,
+    /// How far it may write by now.
+    pub state: WriterState,
+    /// When its right ends, if it does.
+    pub until: Option<UnixTime>,
+    /// Whether the key is this node's.
+    pub is_ours: bool,
+    /// Its items that are here.
+    pub items: u64,
+    /// When it says that it wrote the newest of them.
+    pub newest: Option<UnixTime>,
+}
+
+/// How far a writer may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterState {
+    /// Without an end that is known.
+    Open,
+    /// So many items, which the owner has counted.
+    Ended(u64),
+    /// No more: it has signed two histories.
+    Forked,
 }
 
 /// Whose a channel is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// This node signs it.
+    /// This node says who may write in it.
     Owner,
+    /// This node may write in it.
+    Writer,
     /// This node follows it.
     Follower,
 }
@@ -55,8 +96,14 @@ pub enum Role {
 /// An item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemStatus {
-    /// Its number.
-    pub seq: u64,
+    /// Its number here.
+    pub number: u64,
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// How people know the writer; empty for the first owner.
+    pub writer_name: ChannelName,
+    /// Whether it counts: a writer's right had not ended before it.
+    pub is_valid: bool,
     /// What its writer says about it.
     pub header: ItemHeader,
     /// How much of its content is here.
@@ -92,7 +139,7 @@ pub struct BlobStatus {
 pub struct Sharer {
     /// The link.
     pub link: LinkId,
-    /// Items that it says it has, and how many of their blobs; `None` until it has said so.
+    /// Items that it says it has, and how many blobs; `None` until it has said so.
     pub has: Option<(u64, u64)>,
     /// Requests for items, one after the other, that it did not answer.
     pub unanswered: u32,
@@ -122,7 +169,7 @@ impl<S: Store> Sync<S> {
     /// Every channel by its name for machines, whose it is, and how many items of it are here.
     pub fn sizes(&self) -> impl Iterator<Item = (ChannelId, Role, u64)> {
         let channels = self.library.channels.values();
-        channels.map(|channel| (channel.id, role(channel), channel.log.size()))
+        channels.map(|channel| (channel.id, channel.role(), channel.counts.arrived))
     }
 
     /// How many neighbours share the channel.
@@ -135,10 +182,14 @@ impl<S: Store> Sync<S> {
     pub fn company(&self, channel: &ChannelId) -> impl Iterator<Item = Sharer> {
         self.peers.iter().filter_map(|(link, peer)| {
             let matched = peer.matched.get(channel)?;
+            let sizes = matched.logs.values().filter_map(|talk| talk.theirs);
+            let items = sizes.map(|theirs| theirs.size).reduce(|one, other| one + other);
+            let items = items.or(matched.summary_heard.map(|_| 0));
+            let unanswered = matched.logs.values().map(|talk| talk.unanswered).max();
             Some(Sharer {
                 link: *link,
-                has: matched.theirs.map(|theirs| (theirs.size, theirs.blobs)),
-                unanswered: matched.unanswered,
+                has: items.map(|items| (items, matched.blobs)),
+                unanswered: unanswered.unwrap_or(0),
             })
         })
     }
@@ -147,35 +198,42 @@ impl<S: Store> Sync<S> {
     pub fn unfinished(&self, link: LinkId) -> impl Iterator<Item = ChannelId> {
         let matched = self.peers.get(&link).into_iter().flat_map(|peer| &peer.matched);
         let is_unfinished = |(id, matched): &(&ChannelId, &Matched)| {
-            let size = self.library.channels.get(*id).map(|channel| channel.log.size());
-            matched.theirs.map(|theirs| theirs.size) != size
+            let Some(channel) = self.library.channels.get(*id) else { return false };
+            let differs = |log: u32| {
+                let size = channel.size(log).min(channel.charter.most(log));
+                matched.theirs(log).map(|theirs| theirs.size) != Some(size)
+            };
+            (0..channel.logs.len() as u32).any(differs)
         };
         matched.filter(is_unfinished).map(|(id, _)| *id)
     }
 
-    /// The items of `range` that are here, without their content.
+    /// The items numbered `range` that are here, without their content.
     pub fn items(
         &self,
         channel: &ChannelId,
         range: Range<u64>,
     ) -> Result<Vec<ItemStatus>, Refused> {
         self.is_open()?;
-        let size = self.size(channel)?;
-        let here = range.start..range.end.min(size);
-        here.map(|seq| Ok(self.read(channel, seq)?.0)).collect()
+        let end = range.end.min(self.arrived_in(channel)?);
+        let mut found = Vec::new();
+        for number in range.start..end {
+            found.extend(self.read(channel, number)?.map(|(status, _)| status));
+        }
+        Ok(found)
     }
 
     /// One item, with its content if that travels inside it; `None` if the item is not here.
     pub fn item(
         &self,
         channel: &ChannelId,
-        seq: u64,
+        number: u64,
     ) -> Result<Option<(ItemStatus, Option<Bytes>)>, Refused> {
         self.is_open()?;
-        if seq >= self.size(channel)? {
+        if number >= self.arrived_in(channel)? {
             return Ok(None);
         }
-        let (status, body) = self.read(channel, seq)?;
+        let Some((status, body)) = self.read(channel, number)? else { return Ok(None) };
         if BlobId::of(&status.header).is_some() {
             return Ok(Some((status, None)));
         }
@@ -186,8 +244,41 @@ impl<S: Store> Sync<S> {
     }
 
     /// The content of an item that travels inside it; `None` if it is a blob, or not here.
-    pub fn content(&self, channel: &ChannelId, seq: u64) -> Result<Option<Bytes>, Refused> {
-        Ok(self.item(channel, seq)?.and_then(|(_, body)| body))
+    pub fn content(&self, channel: &ChannelId, number: u64) -> Result<Option<Bytes>, Refused> {
+        Ok(self.item(channel, number)?.and_then(|(_, body)| body))
+    }
+
+    /// Everybody who may write in a channel, or could, by the numbers of their logs.
+    pub fn writers(&self, channel: &ChannelId) -> Result<Vec<WriterStatus>, Refused> {
+        self.is_open()?;
+        let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
+        let status = |(log, writer): (u32, &Writer)| -> Result<WriterStatus, Refused> {
+            let at = LogId { channel: *channel, log };
+            let items = self.library.valid(&at);
+            let newest = match items.checked_sub(1) {
+                Some(last) => self.library.item(&at, last)?,
+                None => None,
+            };
+            let newest = newest.and_then(|item| header(item).ok());
+            let is_forked = known.log(log).is_some_and(|log| log.forked);
+            let state = match (is_forked, writer.is_open()) {
+                (true, _) => WriterState::Forked,
+                (false, true) => WriterState::Open,
+                (false, false) => WriterState::Ended(writer.most),
+            };
+            Ok(WriterStatus {
+                log,
+                key: writer.key,
+                name: writer.name.clone(),
+                right: writer.right,
+                state,
+                until: Some(writer.until).filter(|until| *until > UnixTime(0)),
+                is_ours: known.key(log).is_some(),
+                items,
+                newest: newest.map(|header| header.time),
+            })
+        };
+        known.charter.writers().map(status).collect()
     }
 
     /// How much of a blob is here.
@@ -207,13 +298,6 @@ impl<S: Store> Sync<S> {
         Ok(self.library.group_hashes(&PageId { blob: *blob, index: page })?)
     }
 
-    /// Who signs a channel, once its first item is here.
-    #[must_use]
-    pub fn origin(&self, channel: &ChannelId) -> Option<WriterId> {
-        let channel = self.library.channels.get(channel)?;
-        channel.genesis.as_ref().map(|known| known.origin)
-    }
-
     /// How many bytes of a blob came over which link, for the blobs fetched last.
     #[must_use]
     pub fn sources(&self, blob: &BlobId) -> Vec<(LinkId, u64)> {
@@ -231,28 +315,41 @@ impl<S: Store> Sync<S> {
         let mut matched = self.peers.values().filter_map(|peer| peer.matched.get(&channel.id));
         ChannelStatus {
             id: channel.id,
-            name: channel.genesis.as_ref().map(|known| known.name.clone()),
-            role: role(channel),
-            items: channel.log.size(),
+            name: channel.name.clone(),
+            role: channel.role(),
+            items: channel.counts.arrived,
+            contents: channel.counts.contents,
+            writers: channel.charter.writers().filter(|(_, writer)| writer.is_open()).count(),
             blobs_known: channel.counts.blobs,
             blobs_here: channel.counts.blobs_here,
             bytes: channel.counts.bytes,
             bytes_here: channel.counts.bytes_here,
-            catching_up: matched.any(|matched| matched.incoming.is_some()),
+            catching_up: matched.any(Matched::is_catching_up),
             damaged: channel.damaged,
-            forked: channel.forked,
+            forked: channel.is_frozen(),
         }
     }
 
-    fn size(&self, channel: &ChannelId) -> Result<u64, Refused> {
+    fn arrived_in(&self, channel: &ChannelId) -> Result<u64, Refused> {
         let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
-        if known.damaged { Err(Refused::Damaged) } else { Ok(known.log.size()) }
+        if known.damaged { Err(Refused::Damaged) } else { Ok(known.counts.arrived) }
     }
 
-    /// An item as it is stored; its body is not verified.
-    fn read(&self, channel: &ChannelId, seq: u64) -> Result<(ItemStatus, Bytes), Refused> {
-        let item = self.library.item(channel, seq)?.ok_or_else(damaged)?;
-        let header = ItemHeader::from_bytes(item.header.into_bytes()).map_err(|_| damaged())?;
+    /// An item as it is stored, its body not verified; `None` if it is void.
+    fn read(
+        &self,
+        channel: &ChannelId,
+        number: u64,
+    ) -> Result<Option<(ItemStatus, Bytes)>, Refused> {
+        let (at, seq) = self.library.place(channel, number)?.ok_or_else(damaged)?;
+        let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
+        if seq >= known.size(at.log) {
+            return Ok(None);
+        }
+        let writer = known.charter.writer(at.log).ok_or_else(damaged)?;
+        let item = self.library.item(&at, seq)?.ok_or_else(damaged)?;
+        let body = item.body.bytes().clone();
+        let header = header(item)?;
         let state = match BlobId::of(&header) {
             None => ItemState::Here,
             Some(blob) => match self.blob(&blob)? {
@@ -261,12 +358,20 @@ impl<S: Store> Sync<S> {
                 part => ItemState::Partial(part.bytes_here),
             },
         };
-        Ok((ItemStatus { seq, header, state }, item.body.into_bytes()))
+        let status = ItemStatus {
+            number,
+            writer: writer.key,
+            writer_name: writer.name.clone(),
+            is_valid: seq < writer.most,
+            header,
+            state,
+        };
+        Ok(Some((status, body)))
     }
 }
 
-fn role(channel: &Channel) -> Role {
-    if channel.key.is_some() { Role::Owner } else { Role::Follower }
+fn header(item: Item) -> Result<ItemHeader, StoreError> {
+    ItemHeader::from_bytes(item.header.into_bytes()).map_err(|_| damaged())
 }
 
 fn damaged() -> StoreError {

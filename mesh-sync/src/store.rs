@@ -51,7 +51,7 @@ pub trait Store {
 /// The tables of the index. The numbers are part of the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// Channel → what this node knows and wants of it.
+    /// Channel → sums over what is here of it.
     Channels = 0,
     /// (channel, log, sequence number) → item.
     Items = 1,
@@ -65,17 +65,23 @@ pub enum Table {
     Groups = 5,
     /// (blob, channel) → the first item of the channel that names it, and how many do.
     References = 6,
-    /// Channel → the key that signs it.
+    /// (channel, writer) → the secret behind a key of ours.
     Secrets = 7,
     /// (channel, log, sequence number) → blob that is named there first and is not here whole.
     Missing = 8,
-    /// Channel → the proof that its key has signed two histories.
+    /// (channel, log) → the proof that its writer has signed two histories.
     Forks = 9,
+    /// (channel, log) → how much of it is here, and what proves that.
+    Logs = 10,
+    /// Channel → its writers.
+    Charters = 11,
+    /// (channel, last number of a run first) → the log and the place in it where the run begins.
+    Arrivals = 12,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -86,6 +92,9 @@ impl Table {
         Self::Secrets,
         Self::Missing,
         Self::Forks,
+        Self::Logs,
+        Self::Charters,
+        Self::Arrivals,
     ];
 }
 

@@ -187,7 +187,14 @@ impl<S: Store> Sync<S> {
             peer.share.is_overdue(now);
             for (id, matched) in &mut peer.matched {
                 if matched.said.is_overdue(now) {
+                    matched.forget_told();
                     peer.tell.insert(*id);
+                }
+                for talk in matched.logs.values_mut() {
+                    if talk.pushed.is_overdue(now) {
+                        talk.told = None;
+                        peer.tell.insert(*id);
+                    }
                 }
             }
             peer.served.chores(now);
@@ -207,8 +214,11 @@ impl<S: Store> Sync<S> {
         peer.share.hasten(now);
         for matched in peer.matched.values_mut() {
             matched.said.hasten(now);
-            if let Some(stream) = &mut matched.incoming {
-                stream.again = now;
+            for talk in matched.logs.values_mut() {
+                talk.pushed.hasten(now);
+                if let Some(stream) = &mut talk.incoming {
+                    stream.again = now;
+                }
             }
         }
         self.chores(now);
@@ -256,6 +266,7 @@ impl<S: Store> Machine for Sync<S> {
         let outcome = match input {
             Input::LinkUp(link, info) => {
                 self.link_up(link, info);
+                self.end_rights(now);
                 Ok(())
             }
             Input::LinkDown(link) => {

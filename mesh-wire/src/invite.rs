@@ -1,13 +1,17 @@
-//! Links that people pass to each other: `mesh:` and 60 letters and digits.
+//! Links that people pass to each other: `mesh:` and letters and digits.
 
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
+use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use thiserror::Error;
 
-use crate::ChannelId;
+use crate::codec::Wire;
+use crate::id::WriterId;
+use crate::message::sync::Right;
+use crate::{ChannelId, Label, layout, limits};
 
 /// All that a follower needs: the channel's id. Written as `mesh:` and the base32 form (RFC 4648,
 /// without padding, lower or upper case) of: kind (1 byte, 1 for a channel), the id (32 bytes),
@@ -17,31 +21,63 @@ use crate::ChannelId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelLink(pub ChannelId);
 
-/// Why a text is not a channel link.
+layout! {
+    /// Somebody would write in a channel: who its owner gives the right to, and the consent that
+    /// goes with it. Written like a [`ChannelLink`], as kind 2.
+    // spec: WIRE-12
+    pub struct WriterLink {
+        /// The channel.
+        channel: ChannelId,
+        /// The key that would sign.
+        writer: WriterId,
+        /// What it would do.
+        right: Right,
+        /// The key's signature under that.
+        acceptance: [u8; 64],
+        /// How people know the writer.
+        name: Label<{ limits::CHANNEL_NAME_BYTES }>,
+    }
+}
+
+/// Why a text is not a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadLink {
     /// It does not look like one.
-    #[error("a channel link is mesh: and 60 letters and digits")]
+    #[error("a link is mesh: and letters and digits, 60 of them if it is to a channel")]
     Shape,
     /// It looks like one, but was changed on its way.
     #[error("the link is damaged: a character was lost or changed on its way here")]
     Damaged,
+    /// It is a writer's link where a channel's is wanted.
+    #[error("this is what a writer gives to a channel's owner, not a link to a channel")]
+    Writer,
+    /// It is a channel's link where a writer's is wanted.
+    #[error(
+        "this is a link to a channel, not what a writer gives to its owner: they get it from \
+         `mesh channel request`"
+    )]
+    Channel,
     /// It is a link to something else.
-    #[error("this link is not to a channel; perhaps a newer mesh knows what it is")]
+    #[error("perhaps a newer mesh knows what this link is to")]
     OtherKind,
 }
 
 const CHANNEL: u8 = 1;
-const LENGTH: usize = 1 + 32 + 4;
+const WRITER: u8 = 2;
+/// Bytes of the hash behind the rest.
+const CHECK: usize = 4;
+/// The longest text of a link that is looked at.
+const LONGEST: usize = 512;
 
 impl fmt::Display for ChannelLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = Vec::with_capacity(LENGTH);
-        bytes.push(CHANNEL);
-        bytes.extend_from_slice(self.0.as_bytes());
-        let check = blake3::hash(&bytes);
-        bytes.extend(check.as_bytes().iter().take(4));
-        write!(f, "mesh:{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+        write(f, CHANNEL, &self.0.to_bytes())
+    }
+}
+
+impl fmt::Display for WriterLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, WRITER, &self.to_bytes())
     }
 }
 
@@ -50,27 +86,53 @@ impl FromStr for ChannelLink {
 
     // spec: WIRE-10
     fn from_str(text: &str) -> Result<Self, BadLink> {
-        let (scheme, rest) = text.trim().split_once(':').ok_or(BadLink::Shape)?;
-        if !scheme.eq_ignore_ascii_case("mesh") || rest.len() > 2 * LENGTH {
-            return Err(BadLink::Shape);
+        match read(text)? {
+            (CHANNEL, id) => Wire::from_bytes(id).map(Self).map_err(|_| BadLink::Shape),
+            (WRITER, _) => Err(BadLink::Writer),
+            _ => Err(BadLink::OtherKind),
         }
-        let bytes = BASE32_NOPAD
-            .decode(rest.to_ascii_uppercase().as_bytes())
-            .map_err(|_| BadLink::Shape)?;
-        let bytes: [u8; LENGTH] = bytes.try_into().map_err(|_| BadLink::Shape)?;
-        let Some((kind, id, check)) = split(&bytes) else { return Err(BadLink::Shape) };
-        let (body, _) = bytes.split_at(1 + 32);
-        if !blake3::hash(body).as_bytes().starts_with(check) {
-            return Err(BadLink::Damaged);
-        }
-        if kind == CHANNEL { Ok(Self(ChannelId(id))) } else { Err(BadLink::OtherKind) }
     }
 }
 
-fn split(bytes: &[u8; LENGTH]) -> Option<(u8, [u8; 32], &[u8])> {
-    let (kind, rest) = bytes.split_first()?;
-    let (id, check) = rest.split_first_chunk::<32>()?;
-    Some((*kind, *id, check))
+impl FromStr for WriterLink {
+    type Err = BadLink;
+
+    // spec: WIRE-12
+    fn from_str(text: &str) -> Result<Self, BadLink> {
+        match read(text)? {
+            (WRITER, fields) => Self::from_bytes(fields).map_err(|_| BadLink::Shape),
+            (CHANNEL, _) => Err(BadLink::Channel),
+            _ => Err(BadLink::OtherKind),
+        }
+    }
+}
+
+fn write(f: &mut fmt::Formatter<'_>, kind: u8, fields: &[u8]) -> fmt::Result {
+    let mut bytes = Vec::with_capacity(1 + fields.len() + CHECK);
+    bytes.push(kind);
+    bytes.extend_from_slice(fields);
+    let check = blake3::hash(&bytes);
+    bytes.extend(check.as_bytes().iter().take(CHECK));
+    write!(f, "mesh:{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+}
+
+/// The kind of a link, and what stands behind it.
+fn read(text: &str) -> Result<(u8, Bytes), BadLink> {
+    let (scheme, rest) = text.trim().split_once(':').ok_or(BadLink::Shape)?;
+    if !scheme.eq_ignore_ascii_case("mesh") || rest.len() > LONGEST {
+        return Err(BadLink::Shape);
+    }
+    let bytes = BASE32_NOPAD.decode(rest.to_ascii_uppercase().as_bytes());
+    let bytes = bytes.map_err(|_| BadLink::Shape)?;
+    let (body, check) = bytes.split_last_chunk::<CHECK>().ok_or(BadLink::Shape)?;
+    let (kind, fields) = body.split_first().ok_or(BadLink::Shape)?;
+    if *kind == CHANNEL && fields.len() != ChannelId::MIN_SIZE {
+        return Err(BadLink::Shape);
+    }
+    if !blake3::hash(body).as_bytes().starts_with(check) {
+        return Err(BadLink::Damaged);
+    }
+    Ok((*kind, Bytes::copy_from_slice(fields)))
 }
 
 #[cfg(test)]
@@ -95,5 +157,26 @@ mod tests {
         for bad in ["", "mesh:", "mesh:aa", "http://x", &text[..64], &(text.clone() + "a")] {
             assert!(bad.parse::<ChannelLink>().is_err(), "{bad}");
         }
+    }
+
+    // spec: WIRE-12
+    #[test]
+    fn a_writers_link_is_no_channels_link_and_the_other_way_round() {
+        let channel = ChannelId([7; 32]);
+        let link = WriterLink {
+            channel,
+            writer: WriterId([8; 32]),
+            right: Right::Succeed,
+            acceptance: [9; 64],
+            name: Label::new("Ada's telephone").unwrap(),
+        };
+        let text = link.to_string();
+        assert_eq!(text.parse(), Ok(link.clone()));
+        assert_eq!(text.parse::<ChannelLink>(), Err(BadLink::Writer));
+        assert_eq!(ChannelLink(channel).to_string().parse::<WriterLink>(), Err(BadLink::Channel));
+        let longest = WriterLink { name: Label::new(&"n".repeat(64)).unwrap(), ..link };
+        assert_eq!(longest.to_string().parse(), Ok(longest));
+        let slip = text.replacen("a", "b", 1);
+        assert!(slip.parse::<WriterLink>().is_err());
     }
 }

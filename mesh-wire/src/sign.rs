@@ -14,6 +14,8 @@ use crate::id::WriterId;
 pub enum Context {
     /// A writer vouches for the head of its log.
     LogHead,
+    /// Somebody takes the right to write in a channel.
+    Acceptance,
 }
 
 impl Context {
@@ -21,6 +23,7 @@ impl Context {
     const fn text(self) -> &'static str {
         match self {
             Self::LogHead => "mesh/1 log head",
+            Self::Acceptance => "mesh/1 acceptance of a right to write",
         }
     }
 }

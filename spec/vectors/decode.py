@@ -173,7 +173,8 @@ HOP = fixed(2)
 TOKEN, NONCE, HASH, SIGNATURE = fixed(8), fixed(16), fixed(32), fixed(64)
 TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 
-LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN, blobs=U64)
+LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN)
+LOG_STATE = layout(log=U32, size=U64, state=code("Open", "Ended"))
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
 BRANCH = layout(
     size=U64, signature=SIGNATURE, peaks=many(HASH, EDGE_HASHES), edge=many(HASH, EDGE_HASHES))
@@ -233,7 +234,7 @@ MESSAGES = {
         path=many(HOP, ANCHOR_HOPS), tags=many(TOKEN, REGISTERED_TAGS))),
     0x20: ("Share", layout(serial=U32, tokens=many(TOKEN, SHARED_CHANNELS))),
     0x22: ("Heard", layout(serials=many(U32, SHARED_CHANNELS))),
-    0x24: ("Summary", layout(serial=U32, channel=U32, logs=many(LOG_SUMMARY, LOGS))),
+    0x24: ("Summary", layout(serial=U32, channel=U32, blobs=U64, logs=many(LOG_SUMMARY, LOGS))),
     0x26: ("Want", layout(channel=U32, log=U32, serial=U32, first=U64, bytes=U64)),
     0x28: ("Items", layout(
         channel=U32, log=U32, first=U64, items=many(ITEM, RUN_ITEMS),
@@ -253,9 +254,13 @@ MESSAGES = {
 ALONE = {
     "Beacon": layout(versions=many(U8, VERSIONS), token=TOKEN, tcp_port=PORT),
     "ItemHeader": layout(
-        kind=code("Genesis", "Text", "File"), time=TIME, name=label(NAME_BYTES), size=U64,
+        kind=code("Genesis", "Text", "File", "Grant", "Checkpoint"), time=TIME, name=label(NAME_BYTES), size=U64,
         hash=HASH, extensions=EXTENSIONS),
     "Genesis": layout(origin=HASH, nonce=NONCE, extensions=EXTENSIONS),
+    "Grant": layout(
+        writer=HASH, right=code("Write", "Succeed"), until=TIME, acceptance=SIGNATURE,
+        extensions=EXTENSIONS),
+    "Checkpoint": layout(logs=many(LOG_STATE, LOGS), extensions=EXTENSIONS),
     "Introduction": INTRODUCTION,
     "Answer": layout(versions=many(U8, VERSIONS), choice=U8, introduction=INTRODUCTION),
     "Retry": layout(hello=NONCE, cookie=NONCE),

@@ -5,19 +5,28 @@ use bytes::Bytes;
 use mesh_sim::seed;
 use mesh_wire::codec::varint;
 use mesh_wire::handshake::Answer;
-use mesh_wire::invite::ChannelLink;
-use mesh_wire::message::sync::{Genesis, ItemHeader};
+use mesh_wire::id::WriterId;
+use mesh_wire::invite::{ChannelLink, WriterLink};
+use mesh_wire::message::sync::{Checkpoint, Genesis, Grant, ItemHeader, Right};
 use mesh_wire::message::{Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
-use mesh_wire::{ChannelId, Wire};
+use mesh_wire::{ChannelId, Label, Wire};
 
 /// The seeds of the body called `name`, by file name.
 pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
-    let link = ChannelLink(ChannelId([7; 32])).to_string();
+    let channel = ChannelId([7; 32]);
+    let link = ChannelLink(channel).to_string();
+    let (writer, right) = (WriterId([8; 32]), Right::Write);
+    let ada = Label::new("Ada").expect("a name");
+    let writer = WriterLink { channel, writer, right, acceptance: [9; 64], name: ada }.to_string();
     match name {
         "address" => texts(&["tcp://192.0.2.7:4001", "tcp://[2001:db8::7]:4001", "ble://aa:bb"]),
         "beacon" => vec![smallest(|bytes| Beacon::from_bytes(bytes).is_ok())],
-        "channel_link" => texts(&[&link, &link.to_uppercase()]),
-        "genesis" => vec![smallest(|bytes| Genesis::from_bytes(bytes).is_ok())],
+        "channel_link" => texts(&[&link, &link.to_uppercase(), &writer]),
+        "genesis" => vec![
+            smallest(|bytes| Genesis::from_bytes(bytes).is_ok()),
+            ("grant".into(), smallest(|bytes| Grant::from_bytes(bytes).is_ok()).1),
+            ("checkpoint".into(), smallest(|bytes| Checkpoint::from_bytes(bytes).is_ok()).1),
+        ],
         "item_header" => vec![smallest(|bytes| ItemHeader::from_bytes(bytes).is_ok())],
         "label" => numbered(["", "photos/market.jpg", "Dörfli – täglich"].map(prefixed)),
         "record" => records(),

@@ -21,6 +21,7 @@
 
 use std::path::PathBuf;
 
+use mesh_wire::message::sync::Right;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
@@ -67,6 +68,22 @@ pub enum Request {
         /// A local name, an id or a link.
         channel: String,
     },
+    /// What to give to a channel's owner so that this node may write in it: [`Answer::Link`].
+    RequestRight {
+        /// A local name, an id or a link.
+        channel: String,
+        /// How the writer is called.
+        name: String,
+        /// What it wants to do.
+        right: RequestedRight,
+    },
+    /// Who may write in a channel, or could, after a change if there is one: [`Answer::Writer`]s.
+    Writers {
+        /// A local name, an id or a link.
+        channel: String,
+        /// What its owner changes.
+        change: Option<WriterChange>,
+    },
     /// Publishes files and all files in directories: [`Answer::Read`] from time to time, then
     /// [`Answer::Published`].
     Publish {
@@ -103,6 +120,47 @@ pub enum Request {
     },
 }
 
+/// What somebody wants to do in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RequestedRight {
+    /// Publish.
+    Write,
+    /// Say who may, in place of whoever does now.
+    Own,
+}
+
+impl From<RequestedRight> for Right {
+    fn from(right: RequestedRight) -> Self {
+        match right {
+            RequestedRight::Write => Self::Write,
+            RequestedRight::Own => Self::Succeed,
+        }
+    }
+}
+
+/// What the owner of a channel does about its writers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriterChange {
+    /// Gives a writer what it asks for.
+    Delegate {
+        /// What the writer was given for [`Request::RequestRight`].
+        writer: String,
+        /// When that ends, in milliseconds since 1970, if it does.
+        until_ms: Option<u64>,
+    },
+    /// Ends a writer's right.
+    Revoke {
+        /// The writer's name, or the first digits of its key.
+        who: String,
+    },
+    /// Puts a new key in the place of the one that says who may write.
+    Rotate,
+    /// Says in the channel how far every writer is.
+    Checkpoint,
+}
+
 /// Which items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -135,6 +193,10 @@ pub enum Answer {
     Finding(api::Finding),
     /// A channel.
     Channel(api::ChannelStatus),
+    /// What a writer gives to a channel's owner.
+    Link(String),
+    /// A writer of a channel.
+    Writer(api::Writer),
     /// An item.
     Item(api::Item),
     /// Bytes read so far.

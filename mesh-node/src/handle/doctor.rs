@@ -172,18 +172,19 @@ fn here(status: &ChannelStatus) -> Finding {
     if status.forked {
         let remedy = match status.role {
             Role::Owner => "was this home copied, or restored from a backup? Make a new channel",
-            Role::Follower => "ask whoever publishes it for a new one",
+            Role::Writer | Role::Follower => "ask whoever publishes it for a new one",
         };
         return ill(what, "its key has signed two different histories: it is frozen", remedy);
     }
     let role = match status.role {
         Role::Owner => "signed here",
+        Role::Writer => "written here, too",
         Role::Follower => "followed",
     };
-    let Some(items) = status.items.checked_sub(1) else {
+    if status.items == 0 {
         return ill(what, format!("{role}, but nothing of it has arrived yet"), "");
-    };
-    let (items, bytes) = (words::count(items, "item"), words::bytes(status.bytes_here));
+    }
+    let (items, bytes) = (words::count(status.contents, "item"), words::bytes(status.bytes_here));
     let files = match (status.blobs_here, status.blobs_known) {
         (_, 0) => String::new(),
         (here, known) => format!(", {here} of {known} large files"),

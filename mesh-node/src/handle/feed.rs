@@ -32,8 +32,7 @@ impl Mesh {
     /// The items of a channel, oldest first, as they come.
     #[must_use]
     pub fn feed(&self, channel: ChannelId) -> Feed {
-        // Item 0 says who may sign; people's items begin at 1.
-        Feed { mesh: self.clone(), channel, next: 1, ahead: Vec::new().into_iter() }
+        Feed { mesh: self.clone(), channel, next: 0, ahead: Vec::new().into_iter() }
     }
 
     /// Publishes text, or any bytes an app understands, as one item.
@@ -115,12 +114,16 @@ impl Feed {
 
     /// The next item, if it is there already.
     pub async fn ready(&mut self) -> Result<Option<api::Item>, Error> {
-        if self.ahead.len() == 0 {
+        loop {
+            if let Some(item) = self.ahead.next() {
+                return Ok(Some(item));
+            }
             let page = self.mesh.items(self.channel, self.next..self.next + PAGE).await?;
-            self.ahead = page.into_iter();
+            if page.next == self.next {
+                return Ok(None);
+            }
+            self.ahead = page.items.into_iter();
+            self.next = page.next;
         }
-        let item = self.ahead.next();
-        self.next = item.as_ref().map_or(self.next, |item| item.seq + 1);
-        Ok(item)
     }
 }

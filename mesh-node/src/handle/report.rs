@@ -1,8 +1,8 @@
 //! What the node knows, as other programs read it.
 
-use mesh_sync::{BlobId, ItemState, ItemStatus, Role, Sync};
+use mesh_sync::{BlobId, ItemState, ItemStatus, Role, Sync, WriterState};
 use mesh_transport::State;
-use mesh_wire::message::sync::ItemKind;
+use mesh_wire::message::sync::{ItemKind, Right};
 use mesh_wire::{ChannelId, LinkId, Now, UnixTime};
 
 use super::DiskNode;
@@ -22,12 +22,14 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
         name: channel.name.map(|name| name.to_string()).unwrap_or_default(),
         role: match channel.role {
             Role::Owner => "owner",
+            Role::Writer => "writer",
             Role::Follower => "follower",
         }
         .into(),
         link: ChannelLink(channel.id).to_string(),
-        // The first only says who signs: it is not among what `Mesh::items` is asked for.
-        items: channel.items.saturating_sub(1),
+        items: channel.contents,
+        next: channel.items,
+        writers: channel.writers as u64,
         blobs_have: channel.blobs_here,
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,
@@ -40,38 +42,65 @@ pub(super) fn items(
     sync: &Sync<DiskStore>,
     channel: &ChannelId,
     range: std::ops::Range<u64>,
-) -> Result<Vec<api::Item>, Error> {
-    let end = range.end.min(range.start.saturating_add(PAGE));
-    let author = sync.origin(channel).map(|origin| origin.to_string()).unwrap_or_default();
-    let items = sync.items(channel, range.start..end)?;
-    items.into_iter().map(|status| item(sync, channel, author.clone(), status)).collect()
+) -> Result<api::Page, Error> {
+    let here = sync.channel(channel).map_or(0, |status| status.items);
+    let end = range.end.min(range.start.saturating_add(PAGE)).min(here);
+    let items = sync.items(channel, range.start..end)?.into_iter();
+    let items = items.filter_map(|status| item(sync, channel, status).transpose());
+    Ok(api::Page { items: items.collect::<Result<_, _>>()?, next: end.max(range.start) })
 }
 
-/// Items in one answer.
+/// Everybody who may write in a channel, or could.
+pub(super) fn writers(
+    sync: &Sync<DiskStore>,
+    channel: &ChannelId,
+) -> Result<Vec<api::Writer>, Error> {
+    let writers = sync.writers(channel)?.into_iter();
+    let writers = writers.map(|writer| api::Writer {
+        name: writer.name.to_string(),
+        key: writer.key.to_string(),
+        role: match writer.right {
+            Right::Succeed => "owner",
+            Right::Write => "writer",
+        }
+        .into(),
+        state: match writer.state {
+            WriterState::Open => "open",
+            WriterState::Ended(_) => "ended",
+            WriterState::Forked => "forked",
+        }
+        .into(),
+        until_ms: writer.until.map(|UnixTime(ms)| ms),
+        own: writer.is_ours,
+        items: writer.items,
+        newest_ms: writer.newest.map(|UnixTime(ms)| ms),
+    });
+    Ok(writers.collect())
+}
+
+/// Numbers that one answer goes through.
 const PAGE: u64 = 256;
 
+/// A text or a file; nothing of what only nodes read.
 fn item(
     sync: &Sync<DiskStore>,
     channel: &ChannelId,
-    author: String,
     status: ItemStatus,
-) -> Result<api::Item, Error> {
+) -> Result<Option<api::Item>, Error> {
     let have = have(&status);
-    let text = match status.header.kind {
-        ItemKind::Text => sync.content(channel, status.seq)?.unwrap_or_default(),
-        ItemKind::Genesis | ItemKind::File => bytes::Bytes::new(),
+    let (kind, text) = match status.header.kind {
+        ItemKind::Text => ("text", sync.content(channel, status.number)?.unwrap_or_default()),
+        ItemKind::File => ("file", bytes::Bytes::new()),
+        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint => return Ok(None),
     };
     let UnixTime(time_ms) = status.header.time;
-    Ok(api::Item {
-        seq: status.seq,
-        author,
+    Ok(Some(api::Item {
+        seq: status.number,
+        author: status.writer.to_string(),
+        writer: status.writer_name.to_string(),
+        valid: status.is_valid,
         time_ms,
-        kind: match status.header.kind {
-            ItemKind::Genesis => "genesis",
-            ItemKind::Text => "text",
-            ItemKind::File => "file",
-        }
-        .into(),
+        kind: kind.into(),
         name: status.header.name.to_string(),
         text: String::from_utf8_lossy(&text).into_owned(),
         blob: status.header.hash.to_string(),
@@ -83,7 +112,7 @@ fn item(
         }
         .into(),
         have,
-    })
+    }))
 }
 
 /// Bytes of an item's content that are here.

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 /// The layout of the directory and of the index in it. A change that an older program would
 /// misread counts it up.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes of BLAKE3 behind the identity's secret: a flipped bit is found, not a second identity.
 const TAG_BYTES: usize = 8;
 const TAG_CONTEXT: &str = "mesh 2026-11 identity file";
@@ -80,6 +80,18 @@ pub enum HomeError {
         /// Its format number.
         found: u32,
     },
+    /// An earlier program made it, and this one cannot read it.
+    #[error(
+        "{} was made by an older mesh (its format is {found}, this program knows {FORMAT}): \
+         move it away or choose another directory with --home DIR; what you follow comes again by \
+         itself, and channels of your own are kept by the older mesh only", .path.display()
+    )]
+    Older {
+        /// The directory.
+        path: PathBuf,
+        /// Its format number.
+        found: u32,
+    },
     /// It holds something no mesh wrote.
     #[error("{} {what}: restore it from a backup, or choose another directory with --home DIR",
         .path.display())]
@@ -106,8 +118,8 @@ pub enum HomeError {
 pub enum HomeFault {
     /// Somebody holds it, or permissions stand in the way.
     Access,
-    /// A newer program is needed.
-    Newer,
+    /// Another version of the program is needed.
+    Version,
     /// Its content is not what a mesh wrote.
     Damaged,
     /// Anything else the disk does.
@@ -123,7 +135,7 @@ impl HomeError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 HomeFault::Access
             }
-            Self::Newer { .. } => HomeFault::Newer,
+            Self::Newer { .. } | Self::Older { .. } => HomeFault::Version,
             Self::Damaged { .. } => HomeFault::Damaged,
             Self::Nowhere | Self::Io { .. } => HomeFault::Disk,
         }
@@ -214,7 +226,8 @@ impl Home {
                 Some(found) if found > FORMAT => {
                     Err(HomeError::Newer { path: self.dir.clone(), found })
                 }
-                _ => Err(damaged(&path, "holds no version number")),
+                Some(found) => Err(HomeError::Older { path: self.dir.clone(), found }),
+                None => Err(damaged(&path, "holds no version number")),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 refuse_foreign(&self.dir)?;

@@ -286,6 +286,7 @@ impl<S: Store> Node<S> {
                     self.changed();
                 }
                 SyncEvent::ChannelKnown { .. }
+                | SyncEvent::WritersChanged { .. }
                 | SyncEvent::BlobProgress { .. }
                 | SyncEvent::BlobHere { .. }
                 | SyncEvent::Damaged { .. }

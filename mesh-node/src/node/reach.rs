@@ -208,7 +208,7 @@ impl<S: Store> Node<S> {
                 last: None,
                 history: History::default(),
             });
-            seek.has_news |= role == Role::Owner && size > seek.size;
+            seek.has_news |= role != Role::Follower && size > seek.size;
             (seek.role, seek.size) = (role, size);
             self.reach.channels.insert(id, seek);
         }
@@ -228,7 +228,7 @@ impl<S: Store> Node<S> {
     // spec: ROUTE-18
     pub(super) fn arrived_somewhere(&mut self, now: Time) {
         for seek in self.reach.channels.values_mut() {
-            if seek.role == Role::Follower || seek.is_unheard {
+            if seek.role != Role::Owner || seek.is_unheard {
                 let wait = MEET + Duration::from_millis(self.rng.below(2000));
                 seek.plan(now + wait, Why::Arrived);
             }

@@ -264,6 +264,9 @@ const fn definition(table: Table) -> Definition {
         Table::Secrets => "secrets",
         Table::Missing => "missing",
         Table::Forks => "forks",
+        Table::Logs => "logs",
+        Table::Charters => "charters",
+        Table::Arrivals => "arrivals",
     })
 }
 

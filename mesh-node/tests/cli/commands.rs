@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, has_fields};
 
-const CHANNEL: [&str; 10] = [
+const CHANNEL: [&str; 12] = [
     "channel",
     "name",
     "role",
@@ -13,6 +13,8 @@ const CHANNEL: [&str; 10] = [
     "bytes",
     "catching_up",
     "forked",
+    "next",
+    "writers",
 ];
 
 #[test]

@@ -24,7 +24,10 @@ fn what_is_published_is_listed_and_comes_back_byte_for_byte() {
     for (item, published) in feed.iter().zip(items) {
         has_fields(
             item,
-            &["seq", "author", "time_ms", "kind", "name", "text", "blob", "size", "state", "have"],
+            &[
+                "seq", "author", "writer", "valid", "time_ms", "kind", "name", "text", "blob",
+                "size", "state", "have",
+            ],
         );
         assert_eq!(item["state"], "here");
         for field in ["seq", "name", "blob", "size"] {

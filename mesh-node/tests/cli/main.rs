@@ -7,3 +7,4 @@ mod errors;
 mod files;
 mod socket;
 mod stage;
+mod writers;

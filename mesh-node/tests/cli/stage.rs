@@ -88,6 +88,12 @@ impl Ran {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Checks that it was done.
+    #[track_caller]
+    pub(crate) fn is_done(&self) {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
+    }
+
     /// Checks that it failed with this exit code, and that the reason says all of `words`.
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, words: &[&str]) {

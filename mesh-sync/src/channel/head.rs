@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 
+use mesh_wire::Hash;
 use mesh_wire::codec::{Wire, varint};
 use mesh_wire::id::WriterId;
 use mesh_wire::sign::{self, Context, SigningKey};
-use mesh_wire::{ChannelId, Hash};
 
-use super::LOG;
+use super::LogId;
 
 /// A head that was verified, and what stands right of the items that are here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +22,10 @@ pub(crate) struct Head {
 
 /// What is signed.
 // spec: SYNC-5
-fn message(channel: &ChannelId, size: u64, root: &Hash) -> Vec<u8> {
+fn message(at: &LogId, size: u64, root: &Hash) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(80);
-    channel.write(&mut bytes);
-    varint::write(u64::from(LOG), &mut bytes);
+    at.channel.write(&mut bytes);
+    varint::write(u64::from(at.log), &mut bytes);
     varint::write(size, &mut bytes);
     root.write(&mut bytes);
     bytes
@@ -33,15 +33,15 @@ fn message(channel: &ChannelId, size: u64, root: &Hash) -> Vec<u8> {
 
 /// Signs the root of a log of `size` items.
 // spec: SYNC-5
-pub(crate) fn sign(key: &SigningKey, channel: &ChannelId, size: u64, root: &Hash) -> [u8; 64] {
-    key.sign(Context::LogHead, &message(channel, size, root))
+pub(crate) fn sign(key: &SigningKey, at: &LogId, size: u64, root: &Hash) -> [u8; 64] {
+    key.sign(Context::LogHead, &message(at, size, root))
 }
 
 impl Head {
     /// Whether `writer` signed it.
     // spec: SYNC-5
-    pub(crate) fn is_signed(&self, writer: &WriterId, channel: &ChannelId) -> bool {
-        let message = message(channel, self.size, &self.root);
+    pub(crate) fn is_signed(&self, writer: &WriterId, at: &LogId) -> bool {
+        let message = message(at, self.size, &self.root);
         sign::verify(writer, Context::LogHead, &message, &self.signature).is_ok()
     }
 }

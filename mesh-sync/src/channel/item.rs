@@ -1,26 +1,31 @@
 //! One item: its header, which the log proves, and its content, which the header proves.
 
+use bytes::Bytes;
 use mesh_wire::codec::Wire;
 use mesh_wire::message::sync::{Item, ItemHeader, ItemKind};
 use mesh_wire::{Fault, Hash, limits};
 
+use super::ORIGIN;
+use super::charter::Place;
 use crate::merkle::tree;
 
-/// An item that keeps the rules, and its leaf.
+/// An item that keeps the rules that concern it alone, and its leaf.
 pub(crate) struct Checked {
     pub(crate) header: ItemHeader,
+    pub(crate) body: Bytes,
     pub(crate) leaf: Hash,
 }
 
 /// Checks all that can be checked of an item without its log.
 // spec: SYNC-3
-pub(crate) fn check(seq: u64, item: &Item) -> Result<Checked, Fault> {
+pub(crate) fn check(place: &Place, item: &Item) -> Result<Checked, Fault> {
     let bytes = item.header.bytes();
     let header = ItemHeader::from_bytes(bytes.clone())?;
-    if (header.kind == ItemKind::Genesis) != (seq == 0) {
+    let is_first = *place == Place { log: ORIGIN, seq: 0 };
+    if (header.kind == ItemKind::Genesis) != is_first {
         return Err(Fault::Forged("a genesis item that is not first, or none that is"));
     }
-    if seq == 0 && header.name.as_str().len() > limits::CHANNEL_NAME_BYTES {
+    if is_first && header.name.as_str().len() > limits::CHANNEL_NAME_BYTES {
         return Err(Fault::Forged("a channel name that is too long"));
     }
     if header.size > limits::BLOB_BYTES {
@@ -29,7 +34,7 @@ pub(crate) fn check(seq: u64, item: &Item) -> Result<Checked, Fault> {
     if !holds(&header, item.body.bytes()) {
         return Err(Fault::Forged("content that is not what its header says"));
     }
-    Ok(Checked { header, leaf: tree::leaf(bytes) })
+    Ok(Checked { header, body: item.body.bytes().clone(), leaf: tree::leaf(bytes) })
 }
 
 /// Whether `body` is the content that `header` names, or nothing where that is a blob.

@@ -1,14 +1,17 @@
 //! A log: the items that are here are a prefix of it, and one signed head proves all of them.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use mesh_wire::id::WriterId;
 use mesh_wire::message::sync::{Item, Items};
-use mesh_wire::{ChannelId, Fault, Hash, limits};
+use mesh_wire::{Fault, Hash, limits};
 
+use super::charter::{Charter, Place};
 use super::head::Head;
 use super::item::{self, Checked};
-use super::record::Record;
-use super::{Channel, Known, LOG, is_first};
+use super::record::LogRecord;
+use super::{Channel, LogId, ORIGIN, is_first};
 use crate::merkle::proof;
 use crate::merkle::tiles::Tiles;
 use crate::merkle::tree::{Frontier, Made};
@@ -21,33 +24,39 @@ pub(crate) struct Log {
     pub(crate) frontier: Frontier,
     /// What proves it; `None` as long as nothing is here.
     pub(crate) head: Option<Head>,
+    /// Items whose bytes have rotted; they are asked for again.
+    pub(crate) rotten: BTreeSet<u64>,
+    /// There is a proof that its writer has signed two histories: it is frozen.
+    pub(crate) forked: bool,
 }
 
 /// A run of items that its writer signed, ready to be kept.
 pub(crate) struct Verified {
-    pub(crate) known: Known,
+    pub(crate) log: u32,
     /// The items that are new, and their sequence numbers from this on.
     pub(crate) items: Vec<(Item, Checked)>,
     pub(crate) first: u64,
     /// The log with them.
-    pub(crate) log: Log,
+    pub(crate) frontier: Frontier,
+    pub(crate) head: Head,
     pub(crate) made: Vec<Made>,
+    /// The channel's charter with them.
+    pub(crate) charter: Charter,
 }
 
 impl Log {
     /// Reads a log; `None` if what is stored is not what was signed.
     pub(crate) fn load<S: Store>(
         store: &S,
-        channel: ChannelId,
-        record: &Record,
-        known: &Known,
+        at: &LogId,
+        record: &LogRecord,
+        writer: &WriterId,
     ) -> Result<Option<Self>, StoreError> {
-        let tiles = Tiles { store, channel, log: LOG };
-        let peaks = match tiles.peaks(record.size) {
-            Err(StoreError::Damaged(_)) => return Ok(None),
-            peaks => peaks?,
-        };
-        let frontier = Frontier::from_peaks(record.size, peaks);
+        if record.size == 0 {
+            return Ok(Some(Self::default()));
+        }
+        let frontier =
+            Frontier::from_peaks(record.size, Tiles { store, log: *at }.peaks(record.size)?);
         let edge: Vec<Hash> = record.edge.iter().collect();
         let head = proof::root(&frontier, &edge, record.head).map(|root| Head {
             size: record.head,
@@ -55,13 +64,18 @@ impl Log {
             signature: record.signature,
             edge,
         });
-        let head = head.filter(|head| head.is_signed(&known.origin, &channel));
-        Ok(head.map(|head| Self { frontier, head: Some(head) }))
+        let head = head.filter(|head| head.is_signed(writer, at));
+        Ok(head.map(|head| Self { frontier, head: Some(head), ..Self::default() }))
     }
 
     /// How many items are here.
     pub(crate) fn size(&self) -> u64 {
         self.frontier.size()
+    }
+
+    /// The root over them; 32 zero bytes over none.
+    pub(crate) fn root(&self) -> Hash {
+        self.frontier.root().unwrap_or(Hash([0; 32]))
     }
 
     /// Whether this very signature for this very root has been verified already.
@@ -75,26 +89,26 @@ impl Log {
 /// The items continue something else, or nothing that their writer has signed.
 pub(crate) const UNSIGNED: Fault = Fault::Forged("items that their writer did not sign");
 
-/// Checks a run that begins at or before the end of the log and reaches beyond it.
-// spec: SYNC-6
+/// Checks a run that begins at or before the end of its log and reaches beyond it, of a log that
+/// the channel has.
+// spec: SYNC-6, SYNC-36
 pub(crate) fn verify(channel: &Channel, run: &Items) -> Result<Verified, Fault> {
-    let log = &channel.log;
+    let at = LogId { channel: channel.id, log: run.log };
+    let log = channel.log(run.log).ok_or(Fault::Protocol("a log that nobody has opened"))?;
     let first = log.size();
     let skip = usize::try_from(first.saturating_sub(run.first)).unwrap_or(usize::MAX);
-    let mut frontier = log.frontier.clone();
+    let (mut frontier, mut charter) = (log.frontier.clone(), channel.charter.clone());
     let (mut items, mut made) = (Vec::with_capacity(run.items.len()), Vec::new());
     for (item, seq) in run.items.iter().skip(skip).zip(first..) {
-        let checked = item::check(seq, &item)?;
+        let place = Place { log: run.log, seq };
+        let checked = item::check(&place, &item)?;
+        if seq == 0 && run.log == ORIGIN && !is_first(&channel.id, &item) {
+            return Err(Fault::Forged("a first item of another channel"));
+        }
+        charter.rule(&channel.id, &place, &checked)?;
         frontier.push(checked.leaf, &mut made);
         items.push((item, checked));
     }
-    let known = match (&channel.genesis, items.first()) {
-        (Some(known), _) => known.clone(),
-        (None, Some((item, _))) if is_first(&channel.id, item) => {
-            Known::read(item).ok_or(Fault::Forged("a genesis item without a key"))?
-        }
-        (None, _) => return Err(Fault::Forged("a first item of another channel")),
-    };
     if run.size < frontier.size() || run.size > limits::LOG_ITEMS {
         return Err(Fault::Forged("a head of an impossible size"));
     }
@@ -102,8 +116,9 @@ pub(crate) fn verify(channel: &Channel, run: &Items) -> Result<Verified, Fault> 
     let root = proof::root(&frontier, &edge, run.size)
         .ok_or(Fault::Forged("an edge of the wrong length"))?;
     let head = Head { size: run.size, root, signature: run.signature, edge };
-    if !log.is_proven(&head) && !head.is_signed(&known.origin, &channel.id) {
+    let writer = charter.writer(run.log).ok_or(UNSIGNED)?;
+    if !log.is_proven(&head) && !head.is_signed(&writer.key, &at) {
         return Err(UNSIGNED);
     }
-    Ok(Verified { known, items, first, log: Log { frontier, head: Some(head) }, made })
+    Ok(Verified { log: run.log, items, first, frontier, head, made, charter })
 }

@@ -1,100 +1,178 @@
-//! A channel: a log of items that its origin signs, and how much of it is here.
+//! A channel: logs of items, each signed by its writer, and how much of them is here.
 
+pub(crate) mod charter;
 pub(crate) mod fork;
 pub(crate) mod head;
 pub(crate) mod item;
 pub(crate) mod log;
 pub(crate) mod record;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mesh_wire::codec::{Opaque, Wire, varint};
 use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Genesis, Item, ItemHeader, ItemKind, Items};
+use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items};
 use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Label, limits};
 
 use crate::merkle::tree;
+use crate::status::Role;
 use crate::store::{Store, StoreError, Table, key};
+use charter::Charter;
 use log::Log;
-use record::{Counts, Record};
+use record::{Counts, LogRecord};
 
-/// The only log there is as yet: the origin's.
-pub(crate) const LOG: u32 = 0;
+/// The origin's log.
+pub(crate) const ORIGIN: u32 = 0;
 
 /// The name of a channel.
 pub type ChannelName = Label<{ limits::CHANNEL_NAME_BYTES }>;
 
+/// A log of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LogId {
+    pub(crate) channel: ChannelId,
+    /// 0 for the origin's; others are numbered as they were opened.
+    pub(crate) log: u32,
+}
+
 /// A channel that this node follows or owns.
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
-    /// What its first item says, once that is here.
-    pub(crate) genesis: Option<Known>,
-    pub(crate) log: Log,
+    /// Its name, once its first item is here.
+    pub(crate) name: Option<ChannelName>,
+    pub(crate) charter: Charter,
+    /// By their numbers: as many as it has writers, and the origin's in any case.
+    pub(crate) logs: Vec<Log>,
     pub(crate) counts: Counts,
-    /// The key that signs it, if it is ours.
-    pub(crate) key: Option<SigningKey>,
-    /// Items whose bytes have rotted; they are asked for again.
-    pub(crate) rotten: BTreeSet<u64>,
+    /// The keys of this node that sign in it, or would.
+    pub(crate) keys: BTreeMap<WriterId, SigningKey>,
     /// The store no longer has what was signed: the channel is neither shared nor changed.
     pub(crate) damaged: bool,
-    /// There is a proof that its key has signed two histories: it is frozen.
-    pub(crate) forked: bool,
-}
-
-/// What the first item of a channel says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
-    pub(crate) origin: WriterId,
-    pub(crate) name: ChannelName,
 }
 
 impl Channel {
-    /// A channel of which nothing is known but its name.
+    /// A channel of which nothing is known but its id.
     pub(crate) fn unknown(id: ChannelId) -> Self {
         Self {
             id,
-            genesis: None,
-            log: Log::default(),
+            name: None,
+            charter: Charter::default(),
+            logs: alloc::vec![Log::default()],
             counts: Counts::default(),
-            key: None,
-            rotten: BTreeSet::new(),
+            keys: BTreeMap::new(),
             damaged: false,
-            forked: false,
         }
     }
 
-    /// Reads a channel; one whose log does not match its signature is damaged.
+    /// Reads a channel; one whose logs do not match their signatures is damaged.
     pub(crate) fn load<S: Store>(
         store: &S,
         id: ChannelId,
         record: Bytes,
     ) -> Result<Self, StoreError> {
         let mut channel = Self::unknown(id);
-        let seed = store.get(Table::Secrets, &key::channel(&id))?;
-        let seed = seed.and_then(|seed| <[u8; 32]>::try_from(&*seed).ok());
-        channel.key = seed.map(|seed| SigningKey::from_seed(&seed));
-        channel.forked = fork::load(store, &id)?.is_some();
-        let Ok(record) = Record::from_bytes(record) else {
+        store.scan(Table::Secrets, id.as_bytes(), &mut |key, seed| {
+            let is_ours = key.starts_with(id.as_bytes());
+            if let (true, Ok(seed)) = (is_ours, <&[u8; 32]>::try_from(seed)) {
+                let key = SigningKey::from_seed(seed);
+                channel.keys.insert(key.writer(), key);
+            }
+            is_ours
+        })?;
+        let Ok(counts) = Counts::from_bytes(record) else {
             channel.damaged = true;
             return Ok(channel);
         };
-        channel.counts = record.counts();
-        if record.size == 0 {
-            return Ok(channel);
-        }
-        let first = store.get(Table::Items, &key::item(&id, LOG, 0))?;
-        channel.genesis = first
-            .and_then(|bytes| Item::from_bytes(bytes).ok())
-            .filter(|item| is_first(&id, item))
-            .and_then(|item| Known::read(&item));
-        let log = channel.genesis.as_ref().map(|known| Log::load(store, id, &record, known));
-        match log.transpose()?.flatten() {
-            Some(log) => channel.log = log,
-            None => channel.damaged = true,
+        channel.counts = counts;
+        match channel.load_logs(store) {
+            Err(StoreError::Damaged(_)) => channel.damaged = true,
+            loaded => loaded?,
         }
         Ok(channel)
+    }
+
+    fn load_logs<S: Store>(&mut self, store: &S) -> Result<(), StoreError> {
+        let rotten = || StoreError::Damaged("a channel no longer is what was signed".into());
+        let origin = LogId { channel: self.id, log: ORIGIN };
+        if let Some(charter) = store.get(Table::Charters, &key::channel(&self.id))? {
+            self.charter = Charter::from_bytes(charter).map_err(|_| rotten())?;
+            let first = store.get(Table::Items, &key::item(&origin, 0))?;
+            let first = first.and_then(|bytes| Item::from_bytes(bytes).ok());
+            let first = first.filter(|item| is_first(&self.id, item)).ok_or_else(rotten)?;
+            self.name = Some(name(&first).ok_or_else(rotten)?);
+        }
+        self.make_room();
+        for number in 0..self.logs.len() as u32 {
+            let at = LogId { channel: self.id, log: number };
+            let record = store.get(Table::Logs, &key::log(&at))?;
+            let record = record.map(LogRecord::from_bytes).transpose().map_err(|_| rotten())?;
+            let writer = self.charter.writer(number).map(|writer| writer.key);
+            let mut log = match (record, writer) {
+                (Some(record), Some(writer)) => {
+                    Log::load(store, &at, &record, &writer)?.ok_or_else(rotten)?
+                }
+                _ => Log::default(),
+            };
+            log.forked = fork::load(store, &at, writer.as_ref())?.is_some();
+            if let Some(place) = self.logs.get_mut(number as usize) {
+                *place = log;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every writer has a log.
+    pub(crate) fn make_room(&mut self) {
+        let writers = self.charter.writers().count().max(1);
+        self.logs.resize_with(writers, Log::default);
+    }
+
+    /// A log, if there is such a one.
+    pub(crate) fn log(&self, number: u32) -> Option<&Log> {
+        self.logs.get(number as usize)
+    }
+
+    /// How many items of a log are here.
+    pub(crate) fn size(&self, number: u32) -> u64 {
+        self.log(number).map_or(0, Log::size)
+    }
+
+    /// Every log and its number.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Log)> {
+        (0..self.logs.len() as u32).zip(&self.logs)
+    }
+
+    /// The key that signs a log, if it is ours.
+    pub(crate) fn key(&self, number: u32) -> Option<&SigningKey> {
+        self.keys.get(&self.charter.writer(number)?.key)
+    }
+
+    /// The log in which this node writes, if it may.
+    pub(crate) fn own(&self) -> Option<u32> {
+        let is_own = |(number, _): &(u32, _)| {
+            self.key(*number).is_some() && self.size(*number) < self.charter.most(*number)
+        };
+        self.charter.writers().rfind(is_own).map(|(number, _)| number)
+    }
+
+    /// What this node is to it.
+    pub(crate) fn role(&self) -> Role {
+        if self.key(self.charter.control()).is_some() {
+            Role::Owner
+        } else if self.own().is_some() {
+            Role::Writer
+        } else {
+            Role::Follower
+        }
+    }
+
+    /// Whether nobody says any more who may write: two histories of its control log were signed.
+    // spec: SYNC-35
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.log(self.charter.control()).is_some_and(|log| log.forked)
     }
 }
 
@@ -104,18 +182,11 @@ pub(crate) fn is_first(id: &ChannelId, item: &Item) -> bool {
     tree::leaf(item.header.bytes()).0 == id.0
 }
 
-impl Known {
-    /// What a genesis item says; `None` if it is not one.
-    // spec: SYNC-3
-    pub(crate) fn read(item: &Item) -> Option<Self> {
-        let header = ItemHeader::from_bytes(item.header.bytes().clone()).ok()?;
-        let genesis = Genesis::from_bytes(item.body.bytes().clone()).ok()?;
-        let hash = blake3::hash(item.body.bytes());
-        if header.kind != ItemKind::Genesis || header.hash.0 != *hash.as_bytes() {
-            return None;
-        }
-        Some(Self { origin: genesis.origin, name: Label::new(header.name.as_str()).ok()? })
-    }
+/// The channel's name, which its first item bears.
+pub(crate) fn name(first: &Item) -> Option<ChannelName> {
+    let header = ItemHeader::from_bytes(first.header.bytes().clone()).ok()?;
+    let is_genesis = header.kind == ItemKind::Genesis && item::holds(&header, first.body.bytes());
+    is_genesis.then(|| Label::new(header.name.as_str()).ok()).flatten()
 }
 
 /// How many bytes the items of a run take: what grants count.

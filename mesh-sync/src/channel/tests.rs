@@ -8,7 +8,8 @@ use mesh_wire::codec::{List, Opaque, Wire};
 use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items};
 use mesh_wire::{ChannelId, Fault, Hash, Label, Rng, UnixTime, limits};
 
-use super::{Channel, item, log};
+use super::charter::Place;
+use super::{Channel, LogId, ORIGIN, item, log};
 use crate::command::{Content, NewItem};
 use crate::library::Library;
 use crate::store::MemoryStore;
@@ -28,9 +29,14 @@ fn origin(items: usize) -> (Library<MemoryStore>, ChannelId) {
     (library, id)
 }
 
+/// The log of the origin.
+fn origins(id: &ChannelId) -> LogId {
+    LogId { channel: *id, log: ORIGIN }
+}
+
 /// The items of `range` as they travel.
 fn run(library: &mut Library<MemoryStore>, id: &ChannelId, first: u64, count: u64) -> Items {
-    library.run(id, first..first + count, usize::MAX).unwrap().unwrap()
+    library.run(&origins(id), first..first + count, usize::MAX).unwrap().unwrap()
 }
 
 /// A library that follows the channel and took these runs.
@@ -50,8 +56,7 @@ fn a_channel_is_named_by_its_first_item() {
     let (mut library, id) = origin(3);
     let genesis = run(&mut library, &id, 0, 1).items.iter().next().unwrap();
     assert_eq!(crate::merkle::tree::leaf(genesis.header.bytes()).0, id.0);
-    let known = super::Known::read(&genesis).unwrap();
-    assert_eq!(known.name.as_str(), "news");
+    assert_eq!(super::name(&genesis).unwrap().as_str(), "news");
     let (_, other) = origin(4);
     let everything = run(&mut library, &id, 0, 4);
     let Err(fault) = log::verify(&Channel::unknown(other), &everything) else { panic!() };
@@ -73,7 +78,7 @@ fn items_that_break_the_rules_are_refused() {
     let check = |seq, header: &ItemHeader, body: &[u8]| {
         let header = Opaque::new(header.to_bytes()).unwrap();
         let body = Opaque::new(Bytes::copy_from_slice(body)).unwrap();
-        item::check(seq, &Item { header, body }).is_ok()
+        item::check(&Place { log: ORIGIN, seq }, &Item { header, body }).is_ok()
     };
     assert!(check(1, &good, b"hello"));
     assert!(!check(0, &good, b"hello"), "not a genesis");
@@ -142,8 +147,8 @@ fn who_has_a_part_can_pass_it_on() {
                     passed.push(run(&mut middle, &id, split, part - split));
                 }
                 let end = follower(id, &passed);
-                let here = &end.channels[&id].log;
-                assert_eq!(here.frontier, middle.channels[&id].log.frontier);
+                let here = &end.channels[&id].logs[0];
+                assert_eq!(here.frontier, middle.channels[&id].logs[0].frontier);
             }
         }
     }
@@ -163,11 +168,11 @@ fn a_log_that_grew_meanwhile_is_proven_by_its_newest_head() {
     let new = run(&mut library, &id, 2, 500);
     assert_eq!((old.size, new.size, new.items.len()), (6, 706, 500));
     let here = follower(id, &[old, new]);
-    assert_eq!(here.channels[&id].log.size(), 502);
+    assert_eq!(here.channels[&id].logs[0].size(), 502);
     // And it is still so after a restart.
     let mut again = Library::closed(here.store.clone());
     again.open().unwrap();
     assert!(!again.channels[&id].damaged);
-    assert_eq!(again.channels[&id].log.head, here.channels[&id].log.head);
-    assert_eq!(again.channels[&id].log.frontier, here.channels[&id].log.frontier);
+    assert_eq!(again.channels[&id].logs[0].head, here.channels[&id].logs[0].head);
+    assert_eq!(again.channels[&id].logs[0].frontier, here.channels[&id].logs[0].frontier);
 }

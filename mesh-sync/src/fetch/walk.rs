@@ -6,6 +6,7 @@ use mesh_wire::ChannelId;
 
 use super::OpenPage;
 use crate::blob::{BlobId, PageId};
+use crate::channel::LogId;
 use crate::library::Library;
 use crate::store::{Store, StoreError};
 
@@ -19,7 +20,7 @@ pub(super) struct Walk {
 /// A channel, an item and a page.
 #[derive(Clone, Copy)]
 struct Place {
-    channel: ChannelId,
+    at: LogId,
     seq: u64,
     /// The blob that was found there, and the page after the last one found.
     blob: Option<BlobId>,
@@ -28,8 +29,8 @@ struct Place {
 
 impl Place {
     /// The first page of an item.
-    fn item(channel: ChannelId, seq: u64) -> Self {
-        Self { channel, seq, blob: None, page: 0 }
+    fn item(at: LogId, seq: u64) -> Self {
+        Self { at, seq, blob: None, page: 0 }
     }
 }
 
@@ -48,7 +49,7 @@ impl Walk {
     /// Nobody has anything of this blob: goes on with the next one.
     pub(super) fn skip(&mut self, blob: &BlobId) {
         if let Some(at) = self.at.filter(|at| at.blob == Some(*blob)) {
-            self.at = Some(Place::item(at.channel, at.seq.saturating_add(1)));
+            self.at = Some(Place::item(at.at, at.seq.saturating_add(1)));
         }
     }
 
@@ -70,24 +71,25 @@ impl Walk {
                 if !core::mem::take(&mut self.news) {
                     return Ok(None);
                 }
-                self.at = Some(Place::item(ChannelId([0; 32]), 0));
+                let first = LogId { channel: ChannelId([0; 32]), log: 0 };
+                self.at = Some(Place::item(first, 0));
                 continue;
             };
-            let Some((channel, seq, blob)) = library.missing_from(&at.channel, at.seq)? else {
+            let Some((log, seq, blob)) = library.missing_from(&at.at, at.seq)? else {
                 self.at = None;
                 continue;
             };
-            if !is_reachable(&channel) {
-                self.at = Some(Place::item(channel, u64::MAX));
+            if !is_reachable(&log.channel) {
+                self.at = Some(Place::item(LogId { log: u32::MAX, ..log }, u64::MAX));
                 continue;
             }
-            let here = (channel, seq) == (at.channel, at.seq);
+            let here = (log, seq) == (at.at, at.seq);
             let page = closed_page(library, open, &blob, if here { at.page } else { 0 })?;
             if let Some(found) = page {
-                self.at = Some(Place { channel, seq, blob: Some(blob), page: found.index + 1 });
+                self.at = Some(Place { at: log, seq, blob: Some(blob), page: found.index + 1 });
                 return Ok(Some(found));
             }
-            self.at = Some(Place::item(channel, seq.saturating_add(1)));
+            self.at = Some(Place::item(log, seq.saturating_add(1)));
         }
     }
 }

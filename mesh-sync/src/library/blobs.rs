@@ -7,7 +7,7 @@ use mesh_wire::{ChannelId, Fault, Hash};
 
 use super::{Library, Trouble};
 use crate::blob::{Bitmap, BlobId, Outboard, PAGE, PageId, fold, fold_root, group_hash};
-use crate::channel::LOG;
+use crate::channel::LogId;
 use crate::channel::record::Counts;
 use crate::store::{Store, StoreError, Table, key};
 
@@ -21,10 +21,10 @@ pub(crate) enum Group {
     Rotten,
 }
 
-/// A channel that names a blob: with its first such item, and how many there are.
+/// A channel that names a blob: the first such item that came in, and how many there are.
 #[derive(Clone, Copy)]
 struct Reference {
-    channel: ChannelId,
+    at: LogId,
     first: u64,
     times: u64,
 }
@@ -232,7 +232,7 @@ impl<S: Store> Library<S> {
     pub(super) fn refer(
         &mut self,
         blob: &BlobId,
-        (channel, seq): (&ChannelId, u64),
+        (at, seq): (&LogId, u64),
         counts: &mut Counts,
     ) -> Result<(), StoreError> {
         let whole = match self.groups_here(blob)? {
@@ -247,37 +247,58 @@ impl<S: Store> Library<S> {
             counts.blobs_here += 1;
             counts.bytes_here += blob.size;
         }
-        let key = key::reference(blob, channel);
-        let before = self.store.get(Table::References, &key)?;
-        let (first, times) = before.map_or((seq, 0), |b| (number(&b, 0), number(&b, 8)));
-        self.put(Table::References, &key, &numbers(first, times + 1))?;
-        if times == 0 && !whole {
-            self.put(Table::Missing, &key::item(channel, LOG, seq), &key::blob(blob))?;
+        let before = self.reference(blob, &at.channel)?;
+        let new = Reference { at: *at, first: seq, times: 0 };
+        let reference = before.unwrap_or(new);
+        self.put_reference(blob, Reference { times: reference.times + 1, ..reference })?;
+        if before.is_none() && !whole {
+            self.put(Table::Missing, &key::item(at, seq), &key::blob(blob))?;
         }
         Ok(())
     }
 
+    /// An item that named a blob is the channel's no longer.
+    pub(super) fn no_longer_refer(
+        &mut self,
+        blob: &BlobId,
+        channel: &ChannelId,
+        counts: &mut Counts,
+    ) -> Result<(), StoreError> {
+        let Some(reference) = self.reference(blob, channel)? else { return Ok(()) };
+        counts.blobs = counts.blobs.saturating_sub(1);
+        if self.groups_here(blob)? == Some(blob.groups()) {
+            counts.blobs_here = counts.blobs_here.saturating_sub(1);
+            counts.bytes_here = counts.bytes_here.saturating_sub(blob.size);
+        }
+        if reference.times > 1 {
+            return self.put_reference(blob, Reference { times: reference.times - 1, ..reference });
+        }
+        self.remove(Table::References, &key::reference(blob, channel))?;
+        self.remove(Table::Missing, &key::item(&reference.at, reference.first))?;
+        self.forget_unless_named(blob)
+    }
+
     /// The channels that name a blob.
     pub(crate) fn channels_naming(&self, blob: &BlobId) -> Result<Vec<ChannelId>, StoreError> {
-        Ok(self.references(blob)?.into_iter().map(|reference| reference.channel).collect())
+        Ok(self.references(blob)?.into_iter().map(|reference| reference.at.channel).collect())
     }
 
     /// Whether an item of `channel` names a blob.
     pub(crate) fn is_named(&self, blob: &BlobId, channel: &ChannelId) -> Result<bool, StoreError> {
-        Ok(self.store.get(Table::References, &key::reference(blob, channel))?.is_some())
+        Ok(self.reference(blob, channel)?.is_some())
     }
 
-    /// The first entry of what is missing at `channel` and `seq` or behind them.
+    /// The first entry of what is missing at an item or behind it.
     pub(crate) fn missing_from(
         &self,
-        channel: &ChannelId,
+        at: &LogId,
         seq: u64,
-    ) -> Result<Option<(ChannelId, u64, BlobId)>, StoreError> {
+    ) -> Result<Option<(LogId, u64, BlobId)>, StoreError> {
         let mut found = None;
-        self.store.scan(Table::Missing, &key::item(channel, LOG, seq), &mut |key, value| {
+        self.store.scan(Table::Missing, &key::item(at, seq), &mut |key, value| {
             found = key::read_item(key)
                 .zip(key::read_blob(value))
-                .map(|((channel, _, seq), blob)| (channel, seq, blob));
+                .map(|((at, seq), blob)| (at, seq, blob));
             found.is_none()
         })?;
         Ok(found)
@@ -302,8 +323,8 @@ impl<S: Store> Library<S> {
 
     /// Changes the sums of all channels that name a blob which has become whole, or no longer is.
     fn turn(&mut self, blob: &BlobId, turn: Turn) -> Result<(), StoreError> {
-        for Reference { channel, first, times } in self.references(blob)? {
-            let missing = key::item(&channel, LOG, first);
+        for Reference { at, first, times } in self.references(blob)? {
+            let (missing, channel) = (key::item(&at, first), at.channel);
             let bytes = blob.size.saturating_mul(times);
             match turn {
                 Turn::Whole => {
@@ -331,13 +352,26 @@ impl<S: Store> Library<S> {
         let mut found = Vec::new();
         self.store.scan(Table::References, &prefix, &mut |key, value| {
             let Some(channel) = key.strip_prefix(prefix.as_slice()) else { return false };
-            if let Ok(channel) = channel.try_into() {
-                let (first, times) = (number(value, 0), number(value, 8));
-                found.push(Reference { channel: ChannelId(channel), first, times });
-            }
+            let channel = channel.try_into().ok().map(ChannelId);
+            found.extend(channel.and_then(|channel| read_reference(channel, value)));
             true
         })?;
         Ok(found)
+    }
+
+    fn reference(
+        &self,
+        blob: &BlobId,
+        channel: &ChannelId,
+    ) -> Result<Option<Reference>, StoreError> {
+        let value = self.store.get(Table::References, &key::reference(blob, channel))?;
+        Ok(value.and_then(|value| read_reference(*channel, &value)))
+    }
+
+    fn put_reference(&mut self, blob: &BlobId, reference: Reference) -> Result<(), StoreError> {
+        let Reference { at: LogId { channel, log }, first, times } = reference;
+        let value = [&log.to_be_bytes()[..], &first.to_be_bytes(), &times.to_be_bytes()].concat();
+        self.put(Table::References, &key::reference(blob, &channel), &value)
     }
 
     fn put_page(&mut self, page: &PageId, here: &Bitmap) -> Result<(), StoreError> {
@@ -356,8 +390,10 @@ enum Turn {
     Broken,
 }
 
-fn numbers(first: u64, second: u64) -> [u8; 16] {
-    (u128::from(first) << 64 | u128::from(second)).to_be_bytes()
+fn read_reference(channel: ChannelId, value: &[u8]) -> Option<Reference> {
+    let (log, rest) = value.split_first_chunk()?;
+    let at = LogId { channel, log: u32::from_be_bytes(*log) };
+    Some(Reference { at, first: number(rest, 0), times: number(rest, 8) })
 }
 
 /// The number at byte `at`; 0 if there is none.

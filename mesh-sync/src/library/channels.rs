@@ -1,7 +1,6 @@
 //! Channels come, grow and go.
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::codec::{List, Wire};
@@ -9,14 +8,16 @@ use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind};
 use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
 
-use super::Library;
+use super::{Kept, Library, Rules};
 use crate::blob::BlobId;
+use crate::channel::charter::Place;
 use crate::channel::head::{self, Head};
 use crate::channel::item::Checked;
 use crate::channel::log::{Log, Verified};
-use crate::channel::record::{Counts, Record};
-use crate::channel::{self, Channel, ChannelName, Known, LOG};
+use crate::channel::record::{Counts, LogRecord};
+use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN};
 use crate::command::{Content, NewItem, Refused};
+use crate::merkle::tree::Frontier;
 use crate::merkle::{tiles, tree};
 use crate::store::{Store, StoreError, Table, key};
 
@@ -26,20 +27,38 @@ impl<S: Store> Library<S> {
         self.channels.get(id).filter(|channel| !channel.damaged)
     }
 
-    /// The channel, if it is sound and nobody has shown a fork of it: items come and go.
-    // spec: SYNC-35
-    pub(crate) fn growing(&self, id: &ChannelId) -> Option<&Channel> {
-        self.sound(id).filter(|channel| !channel.forked)
+    /// A log of a sound channel.
+    pub(crate) fn log(&self, at: &LogId) -> Option<&Log> {
+        self.sound(&at.channel)?.log(at.log)
     }
 
-    /// Its key has signed two histories, as this proves.
+    /// The same, if nobody has shown a fork of it or of what says who may write: items come and go.
     // spec: SYNC-35
-    pub(crate) fn freeze(&mut self, id: &ChannelId, fork: &Fork) -> Result<(), StoreError> {
-        self.put(Table::Forks, &key::channel(id), &fork.to_bytes())?;
-        if let Some(channel) = self.channels.get_mut(id) {
-            channel.forked = true;
+    pub(crate) fn growing(&self, at: &LogId) -> Option<&Log> {
+        let channel = self.sound(&at.channel).filter(|channel| !channel.is_frozen())?;
+        channel.log(at.log).filter(|log| !log.forked)
+    }
+
+    /// How many items of a log are its channel's: all that are here, but for those that its writer
+    /// wrote beyond its end.
+    // spec: SYNC-38
+    pub(crate) fn valid(&self, at: &LogId) -> u64 {
+        let channel = self.sound(&at.channel);
+        channel.map_or(0, |channel| channel.size(at.log).min(channel.charter.most(at.log)))
+    }
+
+    /// Its writer has signed two histories, as this proves.
+    // spec: SYNC-35
+    pub(crate) fn freeze(&mut self, at: &LogId, fork: &Fork) -> Result<(), StoreError> {
+        self.put(Table::Forks, &key::log(at), &fork.to_bytes())?;
+        if let Some(log) = self.log_mut(at) {
+            log.forked = true;
         }
         Ok(())
+    }
+
+    pub(crate) fn log_mut(&mut self, at: &LogId) -> Option<&mut Log> {
+        self.channels.get_mut(&at.channel)?.logs.get_mut(at.log as usize)
     }
 
     /// Makes a channel and its first item.
@@ -54,38 +73,35 @@ impl<S: Store> Library<S> {
         let key = SigningKey::from_seed(&seed);
         let origin = key.writer();
         let genesis = Genesis { origin, nonce: rng.bytes(), extensions: Default::default() };
-        let name = Label::new(name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
-        let (item, checked) = written(ItemKind::Genesis, time, name, genesis.to_bytes())?;
-        let id = ChannelId(checked.leaf.0);
+        let label = Label::new(name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
+        let first = written(ItemKind::Genesis, time, label, genesis.to_bytes())?;
+        let id = ChannelId(first.1.leaf.0);
         let mut channel = Channel::unknown(id);
-        channel.genesis = Known::read(&item);
-        channel.key = Some(key);
-        self.put(Table::Secrets, &key::channel(&id), &seed)?;
+        channel.name = Some(name.clone());
+        channel.keys.insert(origin, key);
+        self.put(Table::Secrets, &key::secret(&id, &origin), &seed)?;
         self.channels.insert(id, channel);
-        self.extend(&id, alloc::vec![(item, checked)])?;
+        self.extend(&LogId { channel: id, log: ORIGIN }, alloc::vec![first])?;
         Ok(id)
     }
 
     /// Begins to follow a channel.
     pub(crate) fn follow(&mut self, id: ChannelId) -> Result<(), Refused> {
         let channel = Channel::unknown(id);
-        self.put_record(&id, &channel.log, channel.counts)?;
+        self.put_counts(&id, &channel.counts)?;
         self.channels.insert(id, channel);
         Ok(())
     }
 
-    /// Forgets a channel, its items, and the blobs that no other channel names.
+    /// Forgets a channel, its items, the blobs that no other channel names, and the keys: whoever
+    /// has forgotten what it has signed would sign another history.
     pub(crate) fn unfollow(&mut self, id: &ChannelId) -> Result<(), StoreError> {
         let prefix = key::channel(id);
         self.channels.remove(id);
-        self.remove(Table::Channels, &prefix)?;
-        self.remove(Table::Forks, &prefix)?;
         loop {
             let items = self.entries(Table::Items, &prefix, |key, value| {
                 let item = Item::from_bytes(Bytes::copy_from_slice(value)).ok();
-                let header = item.map(|item| item.header.into_bytes());
-                let header = header.and_then(|header| ItemHeader::from_bytes(header).ok());
-                Some((key.to_vec(), header.and_then(|header| BlobId::of(&header))))
+                Some((key.to_vec(), item.as_ref().and_then(named_blob)))
             })?;
             if items.is_empty() {
                 break;
@@ -98,92 +114,131 @@ impl<S: Store> Library<S> {
                 }
             }
         }
-        self.remove_all(Table::Nodes, &prefix)?;
-        self.remove_all(Table::Missing, &prefix)
+        let tables = [
+            Table::Channels,
+            Table::Charters,
+            Table::Logs,
+            Table::Nodes,
+            Table::Arrivals,
+            Table::Missing,
+            Table::Forks,
+            Table::Secrets,
+        ];
+        tables.into_iter().try_for_each(|table| self.remove_all(table, &prefix))
     }
 
-    /// Writes items into a channel of ours and signs them.
+    /// Writes items into a log of ours and signs them.
     pub(crate) fn publish(
         &mut self,
         time: UnixTime,
         id: &ChannelId,
         items: Vec<NewItem>,
-    ) -> Result<Range<u64>, Refused> {
-        let channel = self.channels.get(id).ok_or(Refused::NoSuchChannel)?;
-        let first = channel.log.size();
-        if channel.damaged {
-            return Err(Refused::Damaged);
-        }
-        if channel.key.is_none() {
-            return Err(Refused::NotYours);
-        }
-        if channel.forked {
-            return Err(Refused::Forked);
-        }
-        if first + items.len() as u64 > limits::LOG_ITEMS {
-            return Err(Refused::TooLarge("the channel"));
-        }
-        let write = |new: NewItem| match new.content {
-            _ if new.kind == ItemKind::Genesis => Err(Refused::NotFirst),
-            Content::Inline(body) => written(new.kind, time, new.name, body),
-            Content::Blob(blob) => {
-                let header = ItemHeader {
-                    kind: new.kind,
-                    time,
-                    name: new.name,
-                    size: blob.size,
-                    hash: blob.hash,
-                    extensions: Default::default(),
-                };
+    ) -> Result<Kept, Refused> {
+        let channel = self.writable(id)?;
+        let wrote = channel.numbered().any(|(log, _)| channel.key(log).is_some());
+        let refused = if wrote { Refused::Ended } else { Refused::NotYours };
+        let log = channel.own().ok_or(refused)?;
+        let at = LogId { channel: *id, log };
+        self.growing(&at).ok_or(Refused::Forked)?;
+        let write = |new: NewItem| match (new.kind, new.content) {
+            (ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint, _) => {
+                Err(Refused::NotContent)
+            }
+            (kind, Content::Inline(body)) => written(kind, time, new.name, body),
+            (kind, Content::Blob(BlobId { size, hash })) => {
+                let extensions = Default::default();
+                let header = ItemHeader { kind, time, name: new.name, size, hash, extensions };
                 BlobId::of(&header).ok_or(Refused::TooSmall)?;
                 finished(header, Bytes::new())
             }
         };
         let items = items.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
-        if !items.is_empty() {
-            self.extend(id, items)?;
-        }
-        let size = self.channels.get(id).map_or(first, |channel| channel.log.size());
-        Ok(first..size)
+        self.extend(&at, items)
     }
 
-    /// Appends items to a channel of ours under a new head.
-    fn extend(&mut self, id: &ChannelId, items: Vec<(Item, Checked)>) -> Result<(), Refused> {
+    /// The channel, if it can be written to by those who may.
+    pub(super) fn writable(&self, id: &ChannelId) -> Result<&Channel, Refused> {
         let channel = self.channels.get(id).ok_or(Refused::NoSuchChannel)?;
-        let (Some(key), Some(known)) = (&channel.key, &channel.genesis) else {
-            return Err(Refused::NotYours);
-        };
-        let first = channel.log.size();
-        let (mut frontier, mut made) = (channel.log.frontier.clone(), Vec::new());
-        items.iter().for_each(|(_, checked)| frontier.push(checked.leaf, &mut made));
+        if channel.damaged {
+            return Err(Refused::Damaged);
+        }
+        if channel.is_frozen() { Err(Refused::Forked) } else { Ok(channel) }
+    }
+
+    /// Appends items to a log of ours under a new head.
+    pub(super) fn extend(
+        &mut self,
+        at: &LogId,
+        items: Vec<(Item, Checked)>,
+    ) -> Result<Kept, Refused> {
+        let channel = self.channels.get(&at.channel).ok_or(Refused::NoSuchChannel)?;
+        let log = channel.log(at.log).ok_or(Refused::NotYours)?;
+        let first = log.size();
+        if items.is_empty() {
+            let numbers = channel.counts.arrived..channel.counts.arrived;
+            return Ok(Kept { numbers, rules: Rules::Same });
+        }
+        if first + items.len() as u64 > limits::LOG_ITEMS {
+            return Err(Refused::TooLarge("the channel"));
+        }
+        let (mut frontier, mut made) = (log.frontier.clone(), Vec::new());
+        let mut charter = channel.charter.clone();
+        for ((_, checked), seq) in items.iter().zip(first..) {
+            let place = Place { log: at.log, seq };
+            charter.rule(&at.channel, &place, checked).map_err(|_| Refused::NotContent)?;
+            frontier.push(checked.leaf, &mut made);
+        }
+        let writer = charter.writer(at.log).and_then(|writer| channel.keys.get(&writer.key));
+        let key = writer.ok_or(Refused::NotYours)?;
         let (size, root) = (frontier.size(), frontier.root().unwrap_or(Hash([0; 32])));
-        let signature = head::sign(key, id, size, &root);
-        let head = Some(Head { size, root, signature, edge: Vec::new() });
-        let log = Log { frontier, head };
-        self.keep(id, Verified { known: known.clone(), items, first, log, made })?;
-        Ok(())
+        let signature = head::sign(key, at, size, &root);
+        let head = Head { size, root, signature, edge: Vec::new() };
+        let run = Verified { log: at.log, items, first, frontier, head, made, charter };
+        Ok(self.keep(&at.channel, run)?)
     }
 
     /// Keeps a run of verified items.
-    pub(crate) fn keep(&mut self, id: &ChannelId, run: Verified) -> Result<(), StoreError> {
-        let Some(channel) = self.channels.get(id) else { return Ok(()) };
-        let mut counts = channel.counts;
+    pub(crate) fn keep(&mut self, id: &ChannelId, run: Verified) -> Result<Kept, StoreError> {
+        let at = LogId { channel: *id, log: run.log };
+        let Some(channel) = self.channels.get(id) else {
+            return Ok(Kept { numbers: 0..0, rules: Rules::Same });
+        };
+        let mut counts = channel.counts.clone();
+        let rules = if channel.charter == run.charter { Rules::Same } else { Rules::New };
+        let first = counts.arrived;
+        self.arrive(&at, run.first, first)?;
         for ((item, checked), seq) in run.items.iter().zip(run.first..) {
-            self.put(Table::Items, &key::item(id, LOG, seq), &item.to_bytes())?;
-            counts.bytes = counts.bytes.saturating_add(checked.header.size);
-            match BlobId::of(&checked.header) {
-                None => counts.bytes_here += checked.header.size,
-                Some(blob) => self.refer(&blob, (id, seq), &mut counts)?,
+            self.put(Table::Items, &key::item(&at, seq), &item.to_bytes())?;
+            let header = &checked.header;
+            counts.arrived += 1;
+            counts.contents += u64::from(is_content(header.kind));
+            counts.bytes = counts.bytes.saturating_add(header.size);
+            match BlobId::of(header) {
+                None => counts.bytes_here += header.size,
+                Some(blob) => self.refer(&blob, (&at, seq), &mut counts)?,
             }
         }
-        tiles::keep(&mut self.store, id, LOG, &run.made)?;
-        self.put_record(id, &run.log, counts)?;
-        if let Some(channel) = self.channels.get_mut(id) {
-            channel.genesis = Some(run.known);
-            channel.log = run.log;
-            channel.counts = counts;
+        tiles::keep(&mut self.store, &at, &run.made)?;
+        let numbers = first..counts.arrived;
+        self.put_log(&at, (&run.frontier, Some(&run.head)))?;
+        self.put_counts(id, &counts)?;
+        if rules == Rules::New {
+            self.put(Table::Charters, &key::channel(id), &run.charter.to_bytes())?;
         }
-        Ok(())
+        if let Some(channel) = self.channels.get_mut(id) {
+            let name = || channel::name(&run.items.first()?.0);
+            channel.name = channel.name.take().or_else(name);
+            channel.counts = counts;
+            channel.charter = run.charter;
+            channel.make_room();
+        }
+        if let Some(log) = self.log_mut(&at) {
+            (log.frontier, log.head) = (run.frontier, Some(run.head));
+        }
+        if rules == Rules::New {
+            self.cut(id)?;
+        }
+        Ok(Kept { numbers, rules })
     }
 
     /// Changes the sums of a channel.
@@ -192,34 +247,46 @@ impl<S: Store> Library<S> {
         id: &ChannelId,
         change: impl FnOnce(&mut Counts),
     ) -> Result<(), StoreError> {
-        let Some(mut channel) = self.channels.remove(id) else { return Ok(()) };
+        let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
         change(&mut channel.counts);
-        let written = match channel.damaged {
-            true => Ok(()),
-            false => self.put_record(id, &channel.log, channel.counts),
-        };
-        self.channels.insert(*id, channel);
-        written
+        let counts = channel.counts.clone();
+        if channel.damaged { Ok(()) } else { self.put_counts(id, &counts) }
     }
 
-    fn put_record(&mut self, id: &ChannelId, log: &Log, counts: Counts) -> Result<(), StoreError> {
-        let head = log.head.as_ref();
-        let record = Record {
-            size: log.size(),
+    pub(super) fn put_counts(&mut self, id: &ChannelId, counts: &Counts) -> Result<(), StoreError> {
+        self.put(Table::Channels, &key::channel(id), &counts.to_bytes())
+    }
+
+    pub(super) fn put_log(
+        &mut self,
+        at: &LogId,
+        (frontier, head): (&Frontier, Option<&Head>),
+    ) -> Result<(), StoreError> {
+        let record = LogRecord {
+            size: frontier.size(),
             head: head.map_or(0, |head| head.size),
             signature: head.map_or([0; 64], |head| head.signature),
             edge: List::new(head.map_or(&[][..], |head| &head.edge)),
-            blobs: counts.blobs,
-            blobs_here: counts.blobs_here,
-            bytes: counts.bytes,
-            bytes_here: counts.bytes_here,
         };
-        self.put(Table::Channels, &key::channel(id), &record.to_bytes())
+        self.put(Table::Logs, &key::log(at), &record.to_bytes())
     }
 }
 
+/// Whether people look for items of this kind, not only nodes.
+pub(crate) fn is_content(kind: ItemKind) -> bool {
+    match kind {
+        ItemKind::Text | ItemKind::File => true,
+        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint => false,
+    }
+}
+
+/// The blob that an item names.
+pub(super) fn named_blob(item: &Item) -> Option<BlobId> {
+    BlobId::of(&ItemHeader::from_bytes(item.header.bytes().clone()).ok()?)
+}
+
 /// An item whose content travels inside it.
-fn written(
+pub(super) fn written(
     kind: ItemKind,
     time: UnixTime,
     name: Label<{ limits::NAME_BYTES }>,
@@ -236,7 +303,7 @@ fn finished(header: ItemHeader, body: Bytes) -> Result<(Item, Checked), Refused>
     if header.size > limits::BLOB_BYTES {
         return Err(Refused::TooLarge("the content"));
     }
-    let item = channel::item(&header, body).ok_or(Refused::TooLarge("the content"))?;
+    let item = channel::item(&header, body.clone()).ok_or(Refused::TooLarge("the content"))?;
     let leaf = tree::leaf(item.header.bytes());
-    Ok((item, Checked { header, leaf }))
+    Ok((item, Checked { header, body, leaf }))
 }

@@ -6,10 +6,10 @@ use core::ops::Range;
 use bytes::Bytes;
 use mesh_wire::codec::{List, Wire};
 use mesh_wire::message::sync::{Branch, Fork, Item, ItemHeader, Items};
-use mesh_wire::{ChannelId, Hash, limits};
+use mesh_wire::{Hash, limits};
 
 use super::Library;
-use crate::channel::{LOG, item};
+use crate::channel::{LogId, ORIGIN, item};
 use crate::merkle::tiles::Tiles;
 use crate::merkle::{proof, tree};
 use crate::store::{Store, StoreError, Table, key};
@@ -29,14 +29,14 @@ enum Read {
 
 impl<S: Store> Library<S> {
     /// An item as it is stored.
-    pub(crate) fn item(&self, id: &ChannelId, seq: u64) -> Result<Option<Item>, StoreError> {
-        let bytes = self.store.get(Table::Items, &key::item(id, LOG, seq))?;
+    pub(crate) fn item(&self, at: &LogId, seq: u64) -> Result<Option<Item>, StoreError> {
+        let bytes = self.store.get(Table::Items, &key::item(at, seq))?;
         Ok(bytes.and_then(|bytes| Item::from_bytes(bytes).ok()))
     }
 
-    /// Bytes of a message [`Items`] about this channel beside the items.
-    pub(crate) fn run_overhead(&self, id: &ChannelId) -> usize {
-        let head = self.channels.get(id).and_then(|channel| channel.log.head.as_ref());
+    /// Bytes of a message [`Items`] about this log beside the items.
+    pub(crate) fn run_overhead(&self, at: &LogId) -> usize {
+        let head = self.log(at).and_then(|log| log.head.as_ref());
         let size = head.map_or(0, |head| head.size);
         RUN_OVERHEAD + (u64::BITS - size.leading_zeros()) as usize * Hash::MIN_SIZE
     }
@@ -46,28 +46,28 @@ impl<S: Store> Library<S> {
     // spec: SYNC-6, SYNC-7, SYNC-20
     pub(crate) fn run(
         &mut self,
-        id: &ChannelId,
+        at: &LogId,
         items: Range<u64>,
         room: usize,
     ) -> Result<Option<Items>, StoreError> {
-        let Some(channel) = self.sound(id) else { return Ok(None) };
-        let Some(head) = &channel.log.head else { return Ok(None) };
+        let head = self.log(at).and_then(|log| log.head.as_ref());
+        let Some(head) = head else { return Ok(None) };
         let (size, signature) = (head.size, head.signature);
-        let end = items.end.min(channel.log.size());
+        let end = items.end.min(self.valid(at));
         let end = end.min(items.start.saturating_add(limits::RUN_ITEMS as u64));
-        let (run, rotten) = self.sound_items(id, items.start..end, room)?;
-        if let Some(channel) = self.channels.get_mut(id)
-            && channel.rotten.len() < ROTTEN
+        let (run, rotten) = self.sound_items(at, items.start..end, room)?;
+        if let Some(log) = self.log_mut(at)
+            && log.rotten.len() < ROTTEN
         {
-            channel.rotten.extend(rotten);
+            log.rotten.extend(rotten);
         }
         if run.is_empty() {
             return Ok(None);
         }
-        let edge = self.edge(id, items.start + run.len() as u64)?;
+        let edge = self.edge(at, items.start + run.len() as u64)?;
         Ok(Some(Items {
             channel: 0,
-            log: LOG,
+            log: at.log,
             first: items.start,
             items: List::new(&run),
             edge: List::new(&edge),
@@ -79,34 +79,34 @@ impl<S: Store> Library<S> {
     /// A run of exactly these items, if they fit into `room` and are all sound.
     pub(crate) fn whole_run(
         &mut self,
-        id: &ChannelId,
+        at: &LogId,
         items: Range<u64>,
         room: usize,
     ) -> Result<Option<Items>, StoreError> {
         let count = items.end.saturating_sub(items.start);
-        let run = self.run(id, items, room)?;
+        let run = self.run(at, items, room)?;
         Ok(run.filter(|run| run.items.len() as u64 == count))
     }
 
     /// The items of `range` up to `room` bytes or the first rotten one, which is told.
     fn sound_items(
         &self,
-        id: &ChannelId,
+        at: &LogId,
         range: Range<u64>,
         mut room: usize,
     ) -> Result<(Vec<Item>, Option<u64>), StoreError> {
         let mut stored: Vec<(u64, Bytes)> = Vec::new();
-        self.store.scan(Table::Items, &key::item(id, LOG, range.start), &mut |key, value| {
+        self.store.scan(Table::Items, &key::item(at, range.start), &mut |key, value| {
             let seq = range.start + stored.len() as u64;
             let fits = range.contains(&seq) && value.len() <= room;
-            if fits && key::read_item(key) == Some((*id, LOG, seq)) {
+            if fits && key::read_item(key) == Some((*at, seq)) {
                 room -= value.len();
                 stored.push((seq, Bytes::copy_from_slice(value)));
                 return true;
             }
             false
         })?;
-        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+        let tiles = Tiles { store: &self.store, log: *at };
         let mut items = Vec::with_capacity(stored.len());
         for tile in stored.chunk_by(|a, b| a.0 / LEAVES == b.0 / LEAVES) {
             let first = tile.first().map_or(0, |(seq, _)| *seq);
@@ -123,14 +123,12 @@ impl<S: Store> Library<S> {
 
     /// The edge right of the items before `end`, under the newest head.
     // spec: SYNC-7
-    fn edge(&self, id: &ChannelId, end: u64) -> Result<Vec<Hash>, StoreError> {
-        let Some(log) = self.channels.get(id).map(|channel| &channel.log) else {
-            return Ok(Vec::new());
-        };
+    pub(super) fn edge(&self, at: &LogId, end: u64) -> Result<Vec<Hash>, StoreError> {
+        let Some(log) = self.log(at) else { return Ok(Vec::new()) };
         let Some(head) = &log.head else { return Ok(Vec::new()) };
         let beyond: Vec<_> = proof::edge(log.size(), head.size);
         let beyond: Vec<_> = beyond.into_iter().zip(&head.edge).collect();
-        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+        let tiles = Tiles { store: &self.store, log: *at };
         let known = |leaves: &Range<u64>| -> Result<Option<Hash>, StoreError> {
             match beyond.iter().find(|(range, _)| range == leaves) {
                 Some((_, hash)) => Ok(Some(**hash)),
@@ -142,8 +140,8 @@ impl<S: Store> Library<S> {
     }
 
     /// Whether the items of a run, of which as many are here, are those that are here.
-    pub(crate) fn are(&self, id: &ChannelId, run: &Items) -> Result<bool, StoreError> {
-        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+    pub(crate) fn are(&self, at: &LogId, run: &Items) -> Result<bool, StoreError> {
+        let tiles = Tiles { store: &self.store, log: *at };
         let leaf = |(item, seq): (Item, u64)| (seq, tree::leaf(item.header.bytes()));
         let leaves: Vec<_> = run.items.iter().zip(run.first..).map(leaf).collect();
         for tile in leaves.chunk_by(|a, b| a.0 / LEAVES == b.0 / LEAVES) {
@@ -159,53 +157,50 @@ impl<S: Store> Library<S> {
     /// What was signed about the first `end` items, which are here; `None` if there are not so
     /// many.
     // spec: SYNC-34
-    pub(crate) fn branch(&self, id: &ChannelId, end: u64) -> Result<Option<Branch>, StoreError> {
-        let log = self.growing(id).map(|channel| &channel.log).filter(|log| end <= log.size());
+    pub(crate) fn branch(&self, at: &LogId, end: u64) -> Result<Option<Branch>, StoreError> {
+        let log = self.growing(at).filter(|log| end <= log.size());
         let Some(head) = log.and_then(|log| log.head.as_ref()) else { return Ok(None) };
         let (size, signature) = (head.size, head.signature);
-        let peaks = Tiles { store: &self.store, channel: *id, log: LOG }.peaks(end)?;
-        let (peaks, edge) = (List::new(&peaks), List::new(&self.edge(id, end)?));
+        let peaks = Tiles { store: &self.store, log: *at }.peaks(end)?;
+        let (peaks, edge) = (List::new(&peaks), List::new(&self.edge(at, end)?));
         Ok(Some(Branch { size, signature, peaks, edge }))
     }
 
     /// The same, as others can check it; the channel's index and the serial are left for the caller
     /// to fill in.
-    pub(crate) fn history(&self, id: &ChannelId, end: u64) -> Result<Option<Fork>, StoreError> {
-        let (genesis, branch) = (self.item(id, 0)?, self.branch(id, end)?);
+    pub(crate) fn history(&self, at: &LogId, end: u64) -> Result<Option<Fork>, StoreError> {
+        let origin = LogId { log: ORIGIN, ..*at };
+        let (genesis, branch) = (self.item(&origin, 0)?, self.branch(at, end)?);
         let (Some(genesis), Some(branch)) = (genesis, branch) else { return Ok(None) };
         let branches = List::new(&[branch]);
-        Ok(Some(Fork { serial: 0, channel: 0, log: LOG, end, genesis, branches }))
+        Ok(Some(Fork { serial: 0, channel: 0, log: at.log, end, genesis, branches }))
     }
 
     /// The root over the first `size` items, which are here.
-    pub(crate) fn root(&self, id: &ChannelId, size: u64) -> Result<Hash, StoreError> {
-        if size == 0 {
-            return Ok(Hash([0; 32]));
+    pub(crate) fn root(&self, at: &LogId, size: u64) -> Result<Hash, StoreError> {
+        match self.log(at) {
+            Some(log) if log.size() == size => return Ok(log.root()),
+            _ if size == 0 => return Ok(Hash([0; 32])),
+            _ => {}
         }
-        Tiles { store: &self.store, channel: *id, log: LOG }.root(0..size)
+        Tiles { store: &self.store, log: *at }.root(0..size)
     }
 
     /// Puts back an item that had rotted, if this is it.
     // spec: SYNC-20
-    pub(crate) fn repair(
-        &mut self,
-        id: &ChannelId,
-        seq: u64,
-        item: &Item,
-    ) -> Result<(), StoreError> {
-        let is_rotten = |id| self.channels.get(id).is_some_and(|c| c.rotten.contains(&seq));
-        if !is_rotten(id) {
+    pub(crate) fn repair(&mut self, at: &LogId, seq: u64, item: &Item) -> Result<(), StoreError> {
+        if !self.log(at).is_some_and(|log| log.rotten.contains(&seq)) {
             return Ok(());
         }
-        let tiles = Tiles { store: &self.store, channel: *id, log: LOG };
+        let tiles = Tiles { store: &self.store, log: *at };
         let leaves = tiles.leaves(seq..seq + 1)?;
         let bytes = item.to_bytes();
         if let Some(leaf) = leaves.first()
             && matches!(read(bytes.clone(), leaf), Read::Sound(_))
         {
-            self.put(Table::Items, &key::item(id, LOG, seq), &bytes)?;
-            if let Some(channel) = self.channels.get_mut(id) {
-                channel.rotten.remove(&seq);
+            self.put(Table::Items, &key::item(at, seq), &bytes)?;
+            if let Some(log) = self.log_mut(at) {
+                log.rotten.remove(&seq);
             }
         }
         Ok(())

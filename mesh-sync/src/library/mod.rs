@@ -1,12 +1,15 @@
 //! What is here: channels, items and blobs, in the store and, as far as they are in use, in
 //! memory. Everything that enters has been verified, and nothing leaves unverified.
 
+mod arrivals;
+mod authority;
 mod blobs;
 mod channels;
 mod items;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::{ChannelId, Fault};
@@ -26,6 +29,23 @@ pub(crate) struct Library<S> {
     cvs: CvCache,
     /// How much was written since the last commit.
     pub(crate) uncommitted: u64,
+}
+
+/// What became of a run of items.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The numbers under which they are read here.
+    pub(crate) numbers: Range<u64>,
+    pub(crate) rules: Rules,
+}
+
+/// Whether a run said something new about who may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// It did.
+    New,
+    /// All is as it was.
+    Same,
 }
 
 /// Why something was not taken.

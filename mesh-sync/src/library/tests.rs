@@ -9,7 +9,7 @@ use mesh_wire::{ChannelId, Label, Rng, UnixTime, limits};
 
 use super::*;
 use crate::blob::{Bitmap, BlobId, GROUP, Outboard, PageId};
-use crate::channel::{LOG, log};
+use crate::channel::{LogId, ORIGIN, log};
 use crate::command::{Content, NewItem};
 use crate::store::{MemoryStore, key};
 
@@ -40,6 +40,11 @@ fn origin() -> (Library<MemoryStore>, ChannelId) {
     (library, id)
 }
 
+/// The log of its origin.
+fn log_of(id: ChannelId) -> LogId {
+    LogId { channel: id, log: ORIGIN }
+}
+
 fn adopt(library: &mut Library<MemoryStore>, bytes: &[u8]) -> BlobId {
     let outboard = outboard(bytes);
     library.store.write_blob(&outboard.id().hash, 0, bytes).unwrap();
@@ -51,7 +56,7 @@ fn adopt(library: &mut Library<MemoryStore>, bytes: &[u8]) -> BlobId {
 fn follower(origin: &mut Library<MemoryStore>, id: ChannelId) -> Library<MemoryStore> {
     let mut library = Library::closed(MemoryStore::default());
     library.follow(id).unwrap();
-    let run: Items = origin.run(&id, 0..u64::MAX, usize::MAX).unwrap().unwrap();
+    let run: Items = origin.run(&log_of(id), 0..u64::MAX, usize::MAX).unwrap().unwrap();
     let verified = log::verify(&library.channels[&id], &run).unwrap();
     library.keep(&id, verified).unwrap();
     library
@@ -116,23 +121,23 @@ fn sums_follow_what_is_here() {
     let large = adopt(&mut origin, &bytes(200_000, 3));
     let items = vec![text("hello"), file(small), file(large), file(small)];
     origin.publish(UnixTime(1), &id, items).unwrap();
-    let counts = origin.channels[&id].counts;
+    let counts = &origin.channels[&id].counts;
     let total = 20_000 * 2 + 200_000;
     assert_eq!((counts.blobs, counts.blobs_here), (3, 3));
     assert_eq!(counts.bytes, counts.bytes_here);
 
     let mut here = follower(&mut origin, id);
-    let counts = here.channels[&id].counts;
+    let counts = &here.channels[&id].counts;
     assert_eq!((counts.blobs, counts.blobs_here), (3, 0));
     assert_eq!(counts.bytes - counts.bytes_here, total);
-    assert_eq!(here.missing_from(&id, 0).unwrap(), Some((id, 2, small)));
-    assert_eq!(here.missing_from(&id, 3).unwrap(), Some((id, 3, large)));
-    assert_eq!(here.missing_from(&id, 4).unwrap(), None, "the same blob is missing once");
+    assert_eq!(here.missing_from(&log_of(id), 0).unwrap(), Some((log_of(id), 2, small)));
+    assert_eq!(here.missing_from(&log_of(id), 3).unwrap(), Some((log_of(id), 3, large)));
+    assert_eq!(here.missing_from(&log_of(id), 4).unwrap(), None, "the same blob is missing once");
 
     carry(&mut origin, &mut here, &PageId { blob: small, index: 0 }, 0).unwrap();
-    let counts = here.channels[&id].counts;
+    let counts = &here.channels[&id].counts;
     assert_eq!((counts.blobs_here, counts.bytes - counts.bytes_here), (2, 200_000));
-    assert_eq!(here.missing_from(&id, 0).unwrap(), Some((id, 3, large)));
+    assert_eq!(here.missing_from(&log_of(id), 0).unwrap(), Some((log_of(id), 3, large)));
 
     // A second channel that names the same blob finds it here.
     let other = here.create(UnixTime(1), &Label::new("b").unwrap(), &mut Rng::from_seed([2; 32]));
@@ -143,7 +148,7 @@ fn sums_follow_what_is_here() {
     here.unfollow(&id).unwrap();
     assert_eq!(here.groups_here(&small).unwrap(), Some(1));
     assert_eq!(here.groups_here(&large).unwrap(), None);
-    assert_eq!(here.missing_from(&ChannelId([0; 32]), 0).unwrap(), None);
+    assert_eq!(here.missing_from(&log_of(ChannelId([0; 32])), 0).unwrap(), None);
     let mut again = Library::closed(here.store.clone());
     again.open().unwrap();
     assert_eq!(again.channels.keys().collect::<Vec<_>>(), [&other]);
@@ -158,7 +163,9 @@ fn what_is_unfollowed_leaves_nothing_behind() {
     origin.publish(UnixTime(1), &id, many.collect()).unwrap();
     let mut here = Library::closed(MemoryStore::default());
     here.follow(id).unwrap();
-    while let Some(run) = origin.run(&id, here.channels[&id].log.size()..702, 1 << 20).unwrap() {
+    while let Some(run) =
+        origin.run(&log_of(id), here.channels[&id].size(ORIGIN)..702, 1 << 20).unwrap()
+    {
         let verified = log::verify(&here.channels[&id], &run).unwrap();
         here.keep(&id, verified).unwrap();
     }
@@ -190,14 +197,14 @@ fn k_04_a_rotten_group_is_never_served_and_counts_as_missing() {
     assert!(matches!(origin.group(&page, 2).unwrap(), Group::Sound(_)));
     assert_eq!(origin.groups_here(&blob).unwrap(), Some(2));
     assert_eq!(origin.channels[&id].counts.blobs_here, 0);
-    assert_eq!(origin.missing_from(&id, 0).unwrap(), Some((id, 1, blob)));
+    assert_eq!(origin.missing_from(&log_of(id), 0).unwrap(), Some((log_of(id), 1, blob)));
     assert_eq!(origin.lacking_page(&blob, 0).unwrap(), Some(page));
     let mut here = origin.page(&page).unwrap();
     let again = &content[GROUP as usize..2 * GROUP as usize];
     origin.keep_group(&page, &mut here, 1, again).unwrap();
     assert!(matches!(origin.group(&page, 1).unwrap(), Group::Sound(_)));
     assert_eq!(origin.channels[&id].counts.blobs_here, 1);
-    assert_eq!(origin.missing_from(&id, 0).unwrap(), None);
+    assert_eq!(origin.missing_from(&log_of(id), 0).unwrap(), None);
 }
 
 // spec: SYNC-20
@@ -213,7 +220,7 @@ fn k_04_rotten_chaining_values_are_asked_for_again() {
     let page = PageId { blob, index: 0 };
     assert_eq!(origin.cvs_lacking(&page).unwrap(), Some(0));
     assert!(matches!(origin.group(&page, 1).unwrap(), Group::Rotten));
-    assert_eq!(origin.missing_from(&id, 0).unwrap(), Some((id, 1, blob)));
+    assert_eq!(origin.missing_from(&log_of(id), 0).unwrap(), Some((log_of(id), 1, blob)));
     values[40] ^= 1;
     let values = values.as_chunks().0.iter().map(|value| mesh_wire::Hash(*value)).collect();
     origin.keep_cvs(&blob, (0, 0), values).unwrap();
@@ -226,24 +233,24 @@ fn k_04_a_rotten_item_is_never_served_and_can_be_put_back() {
     let (mut origin, id) = origin();
     let texts = (0..9).map(|number| text(&std::format!("text {number}"))).collect();
     origin.publish(UnixTime(1), &id, texts).unwrap();
-    let sound = origin.item(&id, 4).unwrap().unwrap();
-    let key = key::item(&id, LOG, 4);
+    let sound = origin.item(&log_of(id), 4).unwrap().unwrap();
+    let key = key::item(&log_of(id), 4);
     let stored = origin.store.get(Table::Items, &key).unwrap().unwrap();
     for at in 0..stored.len() {
         let mut rotten = stored.to_vec();
         rotten[at] ^= 0x10;
         origin.store.put(Table::Items, &key, &rotten).unwrap();
-        let run = origin.run(&id, 0..10, usize::MAX).unwrap().unwrap();
+        let run = origin.run(&log_of(id), 0..10, usize::MAX).unwrap().unwrap();
         assert_eq!(run.items.len(), 4, "byte {at}");
-        assert_eq!(origin.run(&id, 4..10, usize::MAX).unwrap(), None);
-        assert_eq!(origin.run(&id, 5..10, usize::MAX).unwrap().unwrap().items.len(), 5);
-        assert!(origin.channels[&id].rotten.contains(&4));
-        let other = origin.item(&id, 5).unwrap().unwrap();
-        origin.repair(&id, 4, &other).unwrap();
-        assert!(origin.channels[&id].rotten.contains(&4));
-        origin.repair(&id, 4, &sound).unwrap();
-        assert!(origin.channels[&id].rotten.is_empty());
-        assert_eq!(origin.run(&id, 0..10, usize::MAX).unwrap().unwrap().items.len(), 10);
+        assert_eq!(origin.run(&log_of(id), 4..10, usize::MAX).unwrap(), None);
+        assert_eq!(origin.run(&log_of(id), 5..10, usize::MAX).unwrap().unwrap().items.len(), 5);
+        assert!(origin.channels[&id].logs[0].rotten.contains(&4));
+        let other = origin.item(&log_of(id), 5).unwrap().unwrap();
+        origin.repair(&log_of(id), 4, &other).unwrap();
+        assert!(origin.channels[&id].logs[0].rotten.contains(&4));
+        origin.repair(&log_of(id), 4, &sound).unwrap();
+        assert!(origin.channels[&id].logs[0].rotten.is_empty());
+        assert_eq!(origin.run(&log_of(id), 0..10, usize::MAX).unwrap().unwrap().items.len(), 10);
     }
 }
 
@@ -264,11 +271,12 @@ fn k_04_a_channel_whose_tree_has_rotted_is_set_aside_and_the_rest_is_not() {
         assert!(again.channels[&id].damaged && !again.channels[&other].damaged);
         let refused = again.publish(UnixTime(2), &id, vec![text("more")]).unwrap_err();
         assert_eq!(refused, crate::command::Refused::Damaged);
-        assert_eq!(again.run(&id, 0..1, usize::MAX).unwrap(), None);
+        assert_eq!(again.run(&log_of(id), 0..1, usize::MAX).unwrap(), None);
     };
-    spoil(Table::Nodes, key::tile(&id, LOG, 0, 0));
-    spoil(Table::Channels, key::channel(&id));
-    spoil(Table::Items, key::item(&id, LOG, 0));
+    spoil(Table::Nodes, key::tile(&log_of(id), 0, 0));
+    spoil(Table::Logs, key::log(&log_of(id)));
+    spoil(Table::Charters, key::channel(&id));
+    spoil(Table::Items, key::item(&log_of(id), 0));
 }
 
 #[test]

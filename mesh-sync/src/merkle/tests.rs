@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::proof::{edge, root};
 use super::tiles::{self, Tiles};
 use super::tree::{Frontier, Made, leaf, node};
+use crate::channel::LogId;
 use crate::store::MemoryStore;
 
 /// The leaves of a log of `size` items.
@@ -94,7 +95,8 @@ proptest! {
         span in any::<(u16, u16)>(),
     ) {
         let all = leaves(cuts.iter().sum());
-        let (mut store, channel) = (MemoryStore::default(), ChannelId([7; 32]));
+        let mut store = MemoryStore::default();
+        let log = LogId { channel: ChannelId([7; 32]), log: 0 };
         let mut frontier = Frontier::default();
         for cut in cuts {
             let mut made = Vec::new();
@@ -102,14 +104,14 @@ proptest! {
             for leaf in &all[size as usize..(size + cut) as usize] {
                 frontier.push(*leaf, &mut made);
             }
-            tiles::keep(&mut store, &channel, 0, &made).unwrap();
-            let tiles = Tiles { store: &store, channel, log: 0 };
+            tiles::keep(&mut store, &log, &made).unwrap();
+            let tiles = Tiles { store: &store, log };
             prop_assert_eq!(tiles.peaks(frontier.size()).unwrap(), frontier.peaks());
             prop_assert_eq!(tiles.root(0..frontier.size()).ok(), frontier.root());
         }
         let end = u64::from(span.0) % all.len() as u64 + 1;
         let size = end + u64::from(span.1) % (all.len() as u64 - end + 1);
-        let tiles = Tiles { store: &store, channel, log: 0 };
+        let tiles = Tiles { store: &store, log };
         let hashes: Vec<Hash> =
             edge(end, size).into_iter().map(|span| tiles.root(span).unwrap()).collect();
         let (left, _) = grown(&all[..end as usize]);

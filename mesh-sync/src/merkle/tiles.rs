@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
-use mesh_wire::{ChannelId, Hash};
+use mesh_wire::Hash;
 
 use super::tree::{Made, node, split};
+use crate::channel::LogId;
 use crate::store::{Store, StoreError, Table, key};
 
 /// Levels of the tree that one level of tiles spans.
@@ -20,8 +21,7 @@ const HASH_BYTES: usize = 32;
 /// The nodes of one log in a store.
 pub(crate) struct Tiles<'a, S> {
     pub(crate) store: &'a S,
-    pub(crate) channel: ChannelId,
-    pub(crate) log: u32,
+    pub(crate) log: LogId,
 }
 
 impl<S: Store> Tiles<'_, S> {
@@ -65,7 +65,7 @@ impl<S: Store> Tiles<'_, S> {
     /// Hashes of one level of tiles, all in one tile.
     fn hashes(&self, level: u32, range: Range<u64>) -> Result<Vec<Hash>, StoreError> {
         let tile = range.start / TILE_HASHES;
-        let bytes = get(self.store, &key::tile(&self.channel, self.log, level, tile))?;
+        let bytes = get(self.store, &key::tile(&self.log, level, tile))?;
         let at = |index: u64| (index % TILE_HASHES) as usize * HASH_BYTES;
         let first = at(range.start);
         let count = range.end.saturating_sub(range.start) as usize;
@@ -75,19 +75,14 @@ impl<S: Store> Tiles<'_, S> {
 }
 
 /// Keeps the nodes that appending has made.
-pub(crate) fn keep<S: Store>(
-    store: &mut S,
-    channel: &ChannelId,
-    log: u32,
-    made: &[Made],
-) -> Result<(), StoreError> {
+pub(crate) fn keep<S: Store>(store: &mut S, log: &LogId, made: &[Made]) -> Result<(), StoreError> {
     let levels = made.iter().map(|node| node.level).max().unwrap_or(0);
     for level in (0..=levels).step_by(TILE_LEVELS as usize) {
         let row: Vec<&Made> = made.iter().filter(|node| node.level == level).collect();
         for part in row.chunk_by(|a, b| a.index / TILE_HASHES == b.index / TILE_HASHES) {
             let Some(first) = part.first() else { continue };
             let tile = first.index / TILE_HASHES;
-            let key = key::tile(channel, log, level / TILE_LEVELS, tile);
+            let key = key::tile(log, level / TILE_LEVELS, tile);
             let before = (first.index % TILE_HASHES) as usize * HASH_BYTES;
             let mut bytes = match before {
                 0 => Vec::new(),

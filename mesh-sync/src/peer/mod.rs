@@ -13,6 +13,8 @@ use core::mem::size_of;
 use mesh_wire::{Carrier, ChannelId, Time, limits};
 
 use crate::blob::{Bitmap, PageId};
+use crate::channel::charter::{Charter, Place};
+use crate::channel::{LogId, ORIGIN};
 use pace::Pace;
 use said::Said;
 use served::Served;
@@ -39,10 +41,10 @@ pub(crate) struct Peer {
     pub(crate) matched: BTreeMap<ChannelId, Matched>,
     /// Those of which something may have to be said.
     pub(crate) tell: BTreeSet<ChannelId>,
-    /// Those for which a request for items is to be sent.
-    pub(crate) wants: BTreeSet<ChannelId>,
+    /// Logs for which a request for items is to be sent.
+    pub(crate) wants: BTreeSet<LogId>,
     /// Those of which the other end may wait for items, whose turn it is first.
-    pub(crate) streams: VecDeque<ChannelId>,
+    pub(crate) streams: VecDeque<LogId>,
     /// Pages that we ask for, by handle.
     pub(crate) asked: BTreeMap<u32, Asked>,
     pub(crate) handles: BTreeMap<PageId, u32>,
@@ -62,13 +64,29 @@ pub(crate) struct Peer {
 /// A channel that both sides share.
 #[derive(Default)]
 pub(crate) struct Matched {
-    /// What they have of it, as far as they have said.
-    pub(crate) theirs: Option<Remote>,
+    /// What is said of its logs, by their numbers. They may speak of logs that nobody has opened
+    /// here yet.
+    pub(crate) logs: BTreeMap<u32, Talk>,
     /// The serial of their newest summary.
     pub(crate) summary_heard: Option<u32>,
+    /// How many blobs of it they have.
+    pub(crate) blobs: u64,
+    /// How many we have, as said last.
+    pub(crate) blobs_told: Option<u64>,
+    pub(crate) said: Said,
+    /// Our newest items are to be offered to it before it has said what it has.
+    pub(crate) offer: bool,
+}
+
+/// One log of a channel that both sides share.
+#[derive(Default)]
+pub(crate) struct Talk {
+    /// What they have of it, as far as they have said.
+    pub(crate) theirs: Option<Remote>,
     /// What we said last.
     pub(crate) told: Option<Told>,
-    pub(crate) said: Said,
+    /// Items that went to them unasked.
+    pub(crate) pushed: Said,
     /// Items that we asked for.
     pub(crate) incoming: Option<Stream>,
     /// Items that they asked for.
@@ -81,8 +99,6 @@ pub(crate) struct Matched {
     pub(crate) strange: u32,
     /// Requests in a row without an answer.
     pub(crate) unanswered: u32,
-    /// The newest items are to be offered to it before it has said what it has.
-    pub(crate) offer: bool,
 }
 
 /// How a peer's items compare with ours. Looked at when items are about to be sent.
@@ -97,23 +113,61 @@ pub(crate) enum History {
     Other,
 }
 
-/// What a peer has of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a peer has of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remote {
     pub(crate) size: u64,
     pub(crate) root: [u8; 8],
-    pub(crate) blobs: u64,
 }
 
-/// What was said of a channel.
+/// What was said of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// How many items are here, and how many of their blobs.
-    Here { size: u64, blobs: u64 },
+    /// How many items are here.
+    Here(u64),
     /// What was signed about so many items, as theirs are others.
     Branch(u64),
     /// That it is forked.
     Fork,
+}
+
+impl Matched {
+    /// What is said of a log.
+    pub(crate) fn talk(&mut self, log: u32) -> &mut Talk {
+        self.logs.entry(log).or_default()
+    }
+
+    /// What they have of a log: nothing of those that no summary of theirs has named.
+    // spec: SYNC-11
+    pub(crate) fn theirs(&self, log: u32) -> Option<Remote> {
+        let said = self.logs.get(&log).and_then(|talk| talk.theirs);
+        said.or(self.summary_heard.map(|_| Remote::default()))
+    }
+
+    /// What they know that we have of a log.
+    pub(crate) fn told(&self, log: u32) -> Option<Told> {
+        let told = self.logs.get(&log).and_then(|talk| talk.told);
+        told.or(self.blobs_told.filter(|_| log != ORIGIN).map(|_| Told::Here(0)))
+    }
+
+    /// Whether they know what was said last about who writes a log.
+    // spec: SYNC-39
+    pub(crate) fn knows(&self, charter: &Charter, log: u32) -> bool {
+        let Some(writer) = charter.writer(log) else { return log == ORIGIN };
+        let Place { log: control, seq } = writer.ruled;
+        log == ORIGIN || self.theirs(control).is_some_and(|theirs| theirs.size > seq)
+    }
+
+    /// What was said may not have arrived: all of it is to be said again.
+    pub(crate) fn forget_told(&mut self) {
+        self.blobs_told = None;
+        self.logs.values_mut().for_each(|talk| talk.told = None);
+    }
+
+    /// Whether items are on their way to us.
+    pub(crate) fn is_catching_up(&self) -> bool {
+        self.logs.values().any(|talk| talk.incoming.is_some())
+    }
 }
 
 /// A stream of items that we asked for.
@@ -237,18 +291,17 @@ impl Peer {
 
     /// Something about a channel is new.
     pub(crate) fn changed(&mut self, channel: &ChannelId) {
-        if let Some(matched) = self.matched.get(channel) {
-            self.tell.insert(*channel);
-            if matched.outgoing.is_some() {
-                self.line_up(channel);
-            }
-        }
+        let Some(matched) = self.matched.get(channel) else { return };
+        self.tell.insert(*channel);
+        let streams = matched.logs.iter().filter(|(_, talk)| talk.outgoing.is_some());
+        let streams: Vec<u32> = streams.map(|(log, _)| *log).collect();
+        streams.into_iter().for_each(|log| self.line_up(LogId { channel: *channel, log }));
     }
 
-    /// The other end may wait for items of a channel.
-    pub(crate) fn line_up(&mut self, channel: &ChannelId) {
-        if !self.streams.contains(channel) {
-            self.streams.push_back(*channel);
+    /// The other end may wait for items of a log.
+    pub(crate) fn line_up(&mut self, log: LogId) {
+        if !self.streams.contains(&log) {
+            self.streams.push_back(log);
         }
     }
 
@@ -277,8 +330,8 @@ impl Peer {
         let gone = self.matched.extract_if(.., |channel, _| !both.contains(channel));
         let gone = gone.map(|(channel, _)| channel).collect();
         self.tell.retain(|channel| both.contains(channel));
-        self.wants.retain(|channel| both.contains(channel));
-        self.streams.retain(|channel| both.contains(channel));
+        self.wants.retain(|log| both.contains(&log.channel));
+        self.streams.retain(|log| both.contains(&log.channel));
         for channel in both {
             if self.matched.contains_key(&channel) {
                 continue;
@@ -304,14 +357,16 @@ impl Peer {
         self.handles.clear();
         self.pace.in_flight = 0;
         for (channel, matched) in &mut self.matched {
-            matched.incoming = None;
+            matched.logs.values_mut().for_each(|talk| talk.incoming = None);
             self.tell.insert(*channel);
         }
     }
 
     /// Whether something of this neighbour may become overdue.
     pub(crate) fn is_waiting(&self) -> bool {
-        let waits = |matched: &Matched| matched.said.is_waiting() || matched.incoming.is_some();
+        let is_pending = |talk: &Talk| talk.pushed.is_waiting() || talk.incoming.is_some();
+        let waits =
+            |matched: &Matched| matched.said.is_waiting() || matched.logs.values().any(is_pending);
         self.share.is_waiting()
             || self.served.is_waiting()
             || self.drops.values().any(Said::is_waiting)
@@ -322,7 +377,8 @@ impl Peer {
     pub(crate) fn forget_transfers(&mut self) {
         self.forget_requests();
         self.streams.clear();
-        self.matched.values_mut().for_each(|matched| matched.outgoing = None);
+        let logs = self.matched.values_mut().flat_map(|matched| matched.logs.values_mut());
+        logs.for_each(|talk| talk.outgoing = None);
         self.served.tell_all();
     }
 
@@ -334,7 +390,9 @@ impl Peer {
             + self.heard.len() * size_of::<u32>()
             + self.awaiting.len() * size_of::<(u32, ChannelId)>()
             + self.matched.len() * size_of::<(ChannelId, Matched)>()
-            + (self.tell.len() + self.wants.len() + self.streams.len()) * size_of::<ChannelId>()
+            + self.matched.values().map(|matched| matched.logs.len()).sum::<usize>()
+                * size_of::<(u32, Talk)>()
+            + (self.tell.len() + self.wants.len() + self.streams.len()) * size_of::<LogId>()
             + self.asked.len() * size_of::<(u32, Asked, PageId, u32)>()
             + self.drops.len() * size_of::<(u32, Said)>()
     }

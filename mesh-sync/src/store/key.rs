@@ -4,31 +4,54 @@
 use alloc::vec::Vec;
 
 use mesh_wire::ChannelId;
+use mesh_wire::id::WriterId;
 
 use crate::blob::BlobId;
+use crate::channel::LogId;
 
-/// The channel itself: its record, its secret.
+/// The channel itself, and the front of all keys of what belongs to it.
 pub(crate) fn channel(channel: &ChannelId) -> Vec<u8> {
     channel.as_bytes().to_vec()
 }
 
+/// The secret behind a key that signs in a channel, or would.
+pub(crate) fn secret(channel: &ChannelId, writer: &WriterId) -> Vec<u8> {
+    [channel.as_bytes().as_slice(), writer.as_bytes()].concat()
+}
+
+/// The items of a channel from number `first` on, as they came in. The higher the number, the lower
+/// the key: the first key at or behind that of some item is that of the run it is in.
+pub(crate) fn arrival(channel: &ChannelId, first: u64) -> Vec<u8> {
+    [channel.as_bytes().as_slice(), &(u64::MAX - first).to_be_bytes()].concat()
+}
+
+/// What a key made by [`arrival`] names.
+pub(crate) fn read_arrival(key: &[u8]) -> Option<(ChannelId, u64)> {
+    let (channel, first) = key.split_first_chunk()?;
+    Some((ChannelId(*channel), u64::MAX - u64::from_be_bytes(first.try_into().ok()?)))
+}
+
+/// A log: its record, and the front of the keys of its items and tiles.
+pub(crate) fn log(at: &LogId) -> Vec<u8> {
+    [at.channel.as_bytes().as_slice(), &at.log.to_be_bytes()].concat()
+}
+
 /// An item of a log, and a log's entry in [`crate::store::Table::Missing`].
-pub(crate) fn item(channel: &ChannelId, log: u32, seq: u64) -> Vec<u8> {
-    [channel.as_bytes().as_slice(), &log.to_be_bytes(), &seq.to_be_bytes()].concat()
+pub(crate) fn item(at: &LogId, seq: u64) -> Vec<u8> {
+    [self::log(at).as_slice(), &seq.to_be_bytes()].concat()
 }
 
 /// What a key made by [`item`] names.
-pub(crate) fn read_item(key: &[u8]) -> Option<(ChannelId, u32, u64)> {
+pub(crate) fn read_item(key: &[u8]) -> Option<(LogId, u64)> {
     let (channel, rest) = key.split_first_chunk()?;
     let (log, seq) = rest.split_first_chunk()?;
-    let seq = seq.try_into().ok()?;
-    Some((ChannelId(*channel), u32::from_be_bytes(*log), u64::from_be_bytes(seq)))
+    let at = LogId { channel: ChannelId(*channel), log: u32::from_be_bytes(*log) };
+    Some((at, u64::from_be_bytes(seq.try_into().ok()?)))
 }
 
 /// A tile of a log's tree.
-pub(crate) fn tile(channel: &ChannelId, log: u32, level: u32, tile: u64) -> Vec<u8> {
-    let level = [level as u8];
-    [channel.as_bytes().as_slice(), &log.to_be_bytes(), &level, &tile.to_be_bytes()].concat()
+pub(crate) fn tile(at: &LogId, level: u32, tile: u64) -> Vec<u8> {
+    [self::log(at).as_slice(), &[level as u8], &tile.to_be_bytes()].concat()
 }
 
 /// A blob: its record, and the front of all keys below.

@@ -24,8 +24,9 @@ fn a_follower_gets_every_item() {
         assert_eq!(here.unwrap(), format!("item {}", seq - 1));
     }
     let items = world.node(1).items(&channel, 990..2000).unwrap();
-    assert_eq!((items.len(), items[0].seq), (11, 990));
-    assert_eq!(world.node(1).origin(&channel), world.node(0).origin(&channel));
+    assert_eq!((items.len(), items[0].number), (11, 990));
+    let writer = |node| world.node(node).writers(&channel).unwrap()[0].key;
+    assert_eq!((items[0].writer, writer(1)), (writer(0), writer(0)));
     assert_eq!(faults(&world), []);
 }
 
@@ -309,5 +310,5 @@ fn commands_that_cannot_be_done_are_refused_in_words() {
     let one_more = mesh_wire::ChannelId([0xee, 1].repeat(16).try_into().unwrap());
     assert_eq!(follower.follow(now, one_more), Err(Refused::TooManyChannels));
     assert_eq!(follower.follow(now, channel), Ok(()), "that one is followed already");
-    assert_eq!(Refused::NotYours.to_string(), "only the channel's owner can publish in it");
+    assert!(Refused::NotYours.to_string().contains("`mesh channel request`"));
 }

@@ -1,6 +1,7 @@
 //! Tests of sync as its owner and its neighbours see it.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one message or event")]
 
+mod authority;
 mod blobs;
 mod channels;
 mod cut;

@@ -63,13 +63,15 @@ layout! {
 }
 
 layout! {
-    /// What the sender has of a channel. Replaces what it said before.
+    /// What the sender has of a channel. Replaces what it said before of the same logs.
     pub struct Summary {
         /// Counts the sender's messages that are repeated until they are heard.
         serial: u32,
         /// The channel's index.
         channel: u32,
-        /// Its logs.
+        /// How many of its items name a blob that is here whole.
+        blobs: u64,
+        /// Those of its logs of which there is something to say.
         logs: List<LogSummary, { limits::LOGS }>,
     }
 }
@@ -83,8 +85,6 @@ layout! {
         size: u64,
         /// Their root, under the session's salt: tells apart two histories of one length.
         root: [u8; 8],
-        /// How many of these items name a blob that is here whole.
-        blobs: u64,
     }
 }
 
@@ -195,6 +195,10 @@ codes! {
         Text = 1,
         /// A file.
         File = 2,
+        /// Somebody else may write: its content is a [`Grant`], its name the writer's.
+        Grant = 3,
+        /// How far the writers are: its content is a [`Checkpoint`].
+        Checkpoint = 4,
     }
 }
 
@@ -207,6 +211,64 @@ layout! {
         nonce: [u8; 16],
         /// What later versions add.
         extensions: Extensions,
+    }
+}
+
+layout! {
+    /// Opens a log for another key.
+    pub struct Grant {
+        /// Whose log it is.
+        writer: WriterId,
+        /// What it may do there.
+        right: Right,
+        /// When it ends, at the first [`Checkpoint`] from then on; 0 if it does not.
+        until: UnixTime,
+        /// The writer's signature: it takes this right in this channel.
+        acceptance: [u8; 64],
+        /// What later versions add.
+        extensions: Extensions,
+    }
+}
+
+codes! {
+    /// What a writer may do.
+    pub enum Right {
+        /// Write texts and files.
+        Write = 0,
+        /// Everything, in place of whoever gives this right, and ends with that.
+        Succeed = 1,
+    }
+}
+
+layout! {
+    /// How far the writers are, as the origin sees it.
+    pub struct Checkpoint {
+        /// Logs that it speaks of, in ascending order.
+        logs: List<LogState, { limits::LOGS }>,
+        /// What later versions add.
+        extensions: Extensions,
+    }
+}
+
+layout! {
+    /// How far one writer is.
+    pub struct LogState {
+        /// Which log.
+        log: u32,
+        /// How many items it has.
+        size: u64,
+        /// Whether there may be more.
+        state: Standing,
+    }
+}
+
+codes! {
+    /// Whether a log may grow.
+    pub enum Standing {
+        /// It may.
+        Open = 0,
+        /// It has these items, and none beyond them is its channel's.
+        Ended = 1,
     }
 }
 

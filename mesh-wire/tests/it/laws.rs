@@ -13,8 +13,8 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Cvs, CvsWant, Fork, Genesis, GroupData, GroupsWant, Heard, ItemHeader, Items, PageAsk,
-    PageDrop, PageHave, Share, Summary, Want,
+    Checkpoint, Cvs, CvsWant, Fork, Genesis, Grant, GroupData, GroupsWant, Heard, ItemHeader,
+    Items, PageAsk, PageDrop, PageHave, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use proptest::test_runner::{Config, TestRunner};
@@ -89,6 +89,8 @@ laws! {
     beacon: Beacon,
     item_header: ItemHeader,
     genesis: Genesis,
+    grant: Grant,
+    checkpoint: Checkpoint,
     introduction: Introduction,
     answer: Answer,
     retry: Retry,

@@ -15,8 +15,9 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Cvs, CvsWant, Fork, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind,
-    Items, LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
+    Branch, Checkpoint, Cvs, CvsWant, Fork, Genesis, Grant, GroupData, GroupsWant, Heard, Item,
+    ItemHeader, ItemKind, Items, LogState, LogSummary, PageAsk, PageDrop, PageHave, Right, Share,
+    Standing, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
@@ -109,7 +110,7 @@ macro_rules! named {
         }
     )*};
 }
-named!(CloseReason, ItemKind);
+named!(CloseReason, ItemKind, Right, Standing);
 
 /// A random value for a field; its type follows from where it is put.
 fn value_of<T: Sample>(_field: &str) -> BoxedStrategy<T> {
@@ -150,8 +151,8 @@ object! {
     Register { path, tags }
     Share { serial, tokens }
     Heard { serials }
-    Summary { serial, channel, logs }
-    LogSummary { log, size, root, blobs }
+    Summary { serial, channel, blobs, logs }
+    LogSummary { log, size, root }
     Want { channel, log, serial, first, bytes }
     Items { channel, log, first, items, edge, size, signature }
     Fork { serial, channel, log, end, genesis, branches }
@@ -159,6 +160,9 @@ object! {
     Item { header, body }
     ItemHeader { kind, time, name, size, hash, extensions }
     Genesis { origin, nonce, extensions }
+    Grant { writer, right, until, acceptance, extensions }
+    Checkpoint { logs, extensions }
+    LogState { log, size, state }
     PageAsk { handle, channel, hash, size, page }
     PageHave { serial, handle, groups }
     GroupsWant { handle, groups }
@@ -234,11 +238,13 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 7] = [
+pub(crate) const DECODERS: [(&str, Decoder); 9] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
     ("Genesis", alone::<Genesis>),
+    ("Grant", alone::<Grant>),
+    ("Checkpoint", alone::<Checkpoint>),
     ("Introduction", alone::<Introduction>),
     ("Answer", alone::<Answer>),
     ("Retry", alone::<Retry>),

@@ -6,7 +6,7 @@ use mesh_wire::codec::{Extensions, List, Opaque, varint};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::CloseReason;
-use mesh_wire::message::sync::ItemKind;
+use mesh_wire::message::sync::{ItemKind, Right, Standing};
 use mesh_wire::{Hash, HopTag, Label, Token, UnixTime, Wire, limits};
 use proptest::prelude::*;
 
@@ -74,6 +74,18 @@ impl Sample for CloseReason {
 }
 
 impl Sample for ItemKind {
+    fn sample() -> BoxedStrategy<Self> {
+        prop::sample::select(Self::ALL).boxed()
+    }
+}
+
+impl Sample for Right {
+    fn sample() -> BoxedStrategy<Self> {
+        prop::sample::select(Self::ALL).boxed()
+    }
+}
+
+impl Sample for Standing {
     fn sample() -> BoxedStrategy<Self> {
         prop::sample::select(Self::ALL).boxed()
     }

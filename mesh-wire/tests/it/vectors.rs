@@ -20,8 +20,9 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Cvs, CvsWant, Fork, Genesis, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind,
-    Items, LogSummary, PageAsk, PageDrop, PageHave, Share, Summary, Want,
+    Branch, Checkpoint, Cvs, CvsWant, Fork, Genesis, Grant, GroupData, GroupsWant, Heard, Item,
+    ItemHeader, ItemKind, Items, LogState, LogSummary, PageAsk, PageDrop, PageHave, Right, Share,
+    Standing, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::sign::{Context, SigningKey};
@@ -156,12 +157,12 @@ fn sync_examples() -> Vec<Example> {
         extensions: Extensions::default(),
     };
     let item = Item { header: opaque(&header.to_bytes()), body: opaque(b"hello") };
-    let log = LogSummary { log: 0, size: 300, root: [9; 8], blobs: 64 };
+    let log = LogSummary { log: 0, size: 300, root: [9; 8] };
     vec![
         sync("two channels", Share { serial: 0, tokens: List::new(&[[1; 8], [2; 8]]) }),
         sync("no channel", Share { serial: 1, tokens: List::default() }),
         sync("acknowledged", Heard { serials: List::new(&[0, 1, 64]) }),
-        sync("one log", Summary { serial: 2, channel: 1, logs: List::new(&[log]) }),
+        sync("one log", Summary { serial: 2, channel: 1, blobs: 64, logs: List::new(&[log]) }),
         sync(
             "from the start",
             Want { channel: 1, log: 0, serial: 0, first: 0, bytes: limits::WANT_BYTES },
@@ -210,6 +211,28 @@ fn sync_examples() -> Vec<Example> {
             &Genesis {
                 origin: WriterId(hash(5).0),
                 nonce: [6; 16],
+                extensions: Extensions::default(),
+            },
+        ),
+        alone(
+            "Grant",
+            "until the end of 2026",
+            &Grant {
+                writer: WriterId(hash(6).0),
+                right: Right::Write,
+                until: UnixTime(1_798_761_600_000),
+                acceptance: [0xcd; 64],
+                extensions: Extensions::default(),
+            },
+        ),
+        alone(
+            "Checkpoint",
+            "one goes on, one has ended",
+            &Checkpoint {
+                logs: List::new(&[
+                    LogState { log: 1, size: 300, state: Standing::Open },
+                    LogState { log: 2, size: 7, state: Standing::Ended },
+                ]),
                 extensions: Extensions::default(),
             },
         ),
@@ -359,7 +382,7 @@ fn refused_objects() -> Vec<Example> {
     vec![
         ("Beacon", "a port below 1024", [&[1, 1][..], &[8; 8], &[3, 0xff]].concat()),
         ("Beacon", "nine versions", [&[9, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[8; 10]].concat()),
-        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 3)),
+        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 5)),
         (
             "ItemHeader",
             "a name that is not UTF-8",

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use mesh_node::ChannelLink;
+use mesh_node::{ChannelLink, WriterLink};
 use mesh_wire::Address;
 
 const AFTER_HELP: &str = "\
@@ -128,6 +128,61 @@ pub(crate) enum Channel {
     },
     /// List own channels and followed ones
     List,
+    #[command(flatten)]
+    Writers(Writers),
+}
+
+/// What of `mesh channel` concerns those who write in one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Writers {
+    /// Say who may write in a channel, and how far everybody is
+    Status {
+        /// The channel: its name, id or link
+        channel: String,
+    },
+    /// Ask to write in a channel that this node follows; prints what its owner needs
+    Request {
+        /// The channel: its name, id or link
+        channel: String,
+        /// How readers know you
+        name: String,
+        /// Ask to become its owner, in place of whoever is: for `mesh channel rotate`
+        #[arg(long)]
+        owner: bool,
+    },
+    /// Let somebody write in a channel of yours
+    Delegate {
+        /// The channel: its name, id or link
+        channel: String,
+        /// What `mesh channel request` printed there: mesh:…
+        writer: WriterLink,
+        /// End it after so many days
+        #[arg(long, value_name = "N")]
+        days: Option<u16>,
+    },
+    /// End somebody's right to write: what is here by now stays, all else is void
+    Revoke {
+        /// The channel: its name, id or link
+        channel: String,
+        /// The writer's name, or the first digits of its key
+        who: String,
+    },
+    /// Replace the key of a channel of yours, or hand the channel to somebody else
+    ///
+    /// Do this when somebody else may have the key, and now and then. The old one says nothing any
+    /// more; followers notice nothing.
+    Rotate {
+        /// The channel: its name, id or link
+        channel: String,
+        /// What `mesh channel request --owner` printed where the new owner is [default: a new key
+        /// of this node]
+        to: Option<WriterLink>,
+    },
+    /// State in a channel of yours how far every writer is: readers see that it is not older
+    Checkpoint {
+        /// The channel: its name, id or link
+        channel: String,
+    },
 }
 
 /// `mesh up`.

@@ -67,7 +67,15 @@ pub(crate) fn row(channel: &ChannelStatus) -> String {
         "" => format!("({} …)", words::short(&channel.channel)),
         name => words::line(name),
     };
-    let role = if channel.role == "owner" { "own" } else { "followed" };
+    let role = match channel.role.as_str() {
+        "owner" => "own",
+        "writer" => "yours to write in",
+        _ => "followed",
+    };
+    let role = match channel.writers {
+        0 | 1 => role.to_owned(),
+        many => format!("{role}, {many} writers"),
+    };
     let items = words::count(channel.items, "item");
     let bytes = words::bytes(channel.bytes);
     let files = match (channel.blobs_have, channel.blobs_known) {

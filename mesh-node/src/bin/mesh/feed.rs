@@ -30,7 +30,12 @@ fn row(item: &Item) -> String {
         "text" => words::line(&item.text),
         _ => words::line(&item.name),
     };
+    let what = match item.writer.as_str() {
+        "" => what,
+        writer => format!("{}: {what}", words::line(writer)),
+    };
     let state = match item.state.as_str() {
+        _ if !item.valid => "void".to_owned(),
         "partial" => format!("{} %", item.have * 100 / item.size.max(1)),
         state => state.to_owned(),
     };
@@ -47,6 +52,8 @@ mod tests {
         let item = Item {
             seq: 3,
             author: String::new(),
+            writer: "Eve\n".into(),
+            valid: true,
             time_ms: 0,
             kind: "text".into(),
             name: String::new(),
@@ -57,7 +64,7 @@ mod tests {
             have: 480_000,
         };
         let row = row(&item);
-        assert!(row.ends_with("1.2 MB  40 %   one↵two\\u{1b}[31m"), "{row}");
+        assert!(row.ends_with("1.2 MB  40 %   Eve↵: one↵two\\u{1b}[31m"), "{row}");
         assert_eq!(row.lines().count(), 1);
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what can be typed | `args` |
 //! | how a node is run and shown | `up`, `screen` |
-//! | what each command asks and prints | `about`, `channel`, `publish`, `feed`, `get` |
+//! | what each command asks and prints | `about`, `channel`, `writers`, `publish`, `feed`, `get` |
 //! | the story on one machine | `demo` |
 //! | how things are said | `say`, `pages`, [`mesh_node::words`] |
 
@@ -28,6 +28,7 @@ mod publish;
 mod say;
 mod screen;
 mod up;
+mod writers;
 
 use args::{Arguments, Command};
 use say::Format;
@@ -93,6 +94,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Status { watch: true } => about::watch(context),
         Command::Channel(args::Channel::New { name }) => channel::new(context, name),
         Command::Channel(args::Channel::List) => channel::list(context),
+        Command::Channel(args::Channel::Writers(command)) => writers::command(context, command),
         Command::Publish { channel, paths, text } => {
             publish::publish(context, channel, (paths, text))
         }

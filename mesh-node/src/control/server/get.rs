@@ -76,9 +76,8 @@ impl Get<'_> {
     async fn list(&mut self) -> Result<bool, Error> {
         let Some(next) = &mut self.next else { return Ok(false) };
         let channel = self.node.channel(self.channel).await?;
-        let end = FIRST + channel.items;
-        self.wanted.extend(*next..end);
-        *next = end;
+        self.wanted.extend(*next..channel.next);
+        *next = channel.next.max(*next);
         Ok(channel.catching_up || channel.name.is_empty())
     }
 
@@ -150,9 +149,11 @@ async fn find(node: &Mesh, channel: ChannelId, item: &str) -> Result<u64, Error>
     let mut next = FIRST;
     loop {
         let page = node.items(channel, next..next + PAGE).await?;
-        let Some(last) = page.last() else { break };
-        next = last.seq + 1;
-        if let Some(item) = page.iter().find(|item| item.blob == hash) {
+        if page.next == next {
+            break;
+        }
+        next = page.next;
+        if let Some(item) = page.items.iter().find(|item| item.blob == hash) {
             return Ok(item.seq);
         }
     }
@@ -160,10 +161,13 @@ async fn find(node: &Mesh, channel: ChannelId, item: &str) -> Result<u64, Error>
     Err(Error::new(ErrorKind::NotFound, why))
 }
 
-/// What its author has not published cannot be waited for on the author's own node.
-async fn refuse_what_never_comes(node: &Mesh, channel: ChannelId, seq: u64) -> Result<(), Error> {
-    let channel = node.channel(channel).await?;
-    if channel.role != "owner" {
+/// What its only author has not published cannot be waited for on the author's own node, and what
+/// counts no longer nowhere.
+async fn refuse_what_never_comes(node: &Mesh, id: ChannelId, seq: u64) -> Result<(), Error> {
+    let channel = node.channel(id).await?;
+    let is_alone = channel.role == "owner" && channel.writers < 2;
+    let is_gone = seq < channel.next && node.items(id, seq..seq + 1).await?.items.is_empty();
+    if !is_alone && !is_gone {
         return Ok(());
     }
     let why = format!("{:?} has no item {seq}: see `mesh feed` for what it has", channel.name);

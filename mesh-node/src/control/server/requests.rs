@@ -5,14 +5,15 @@ use std::path::Path;
 use async_channel::Sender;
 use async_io::Timer;
 use mesh_wire::ChannelId;
+use mesh_wire::invite::BadLink;
 
 use super::{Client, PAUSE, get};
-use crate::ChannelLink;
 use crate::api::Finding;
-use crate::control::{Answer, Destination, Request};
+use crate::control::{Answer, Destination, Request, WriterChange};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
-use crate::handle::{ExportTo, WeakMesh};
+use crate::handle::{ExportTo, Mesh, WeakMesh};
+use crate::{ChannelLink, WriterLink};
 
 /// Items read at one time.
 pub(super) const PAGE: u64 = 256;
@@ -30,6 +31,8 @@ impl Request {
             | Self::Channels
             | Self::Follow { .. }
             | Self::Unfollow { .. }
+            | Self::RequestRight { .. }
+            | Self::Writers { .. }
             | Self::PublishText { .. } => false,
         }
     }
@@ -92,7 +95,46 @@ pub(super) async fn answer(
             let existing = if replace { Existing::Replace } else { Existing::Keep };
             get::get((&node, channel), items, (destination(to)?, existing), client).await
         }
+        Request::RequestRight { channel, name, right } => {
+            let channel = node.resolve(&channel).await?;
+            let link = node.request_right(channel, &name, right.into()).await?;
+            client.say(&Answer::Link(link.to_string())).await
+        }
+        Request::Writers { channel, change } => {
+            let channel = node.resolve(&channel).await?;
+            writers((&node, channel), change, client).await
+        }
     }
+}
+
+async fn writers(
+    (node, channel): (&Mesh, ChannelId),
+    change: Option<WriterChange>,
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    match change {
+        None => {}
+        Some(WriterChange::Delegate { writer, until_ms }) => {
+            node.grant(writer_link(&writer, channel)?, until_ms).await?;
+        }
+        Some(WriterChange::Revoke { who }) => drop(node.revoke(channel, &who).await?),
+        Some(WriterChange::Rotate) => node.rotate(channel).await?,
+        Some(WriterChange::Checkpoint) => node.checkpoint(channel).await?,
+    }
+    for writer in node.writers(channel).await? {
+        client.say(&Answer::Writer(writer)).await?;
+    }
+    Ok(())
+}
+
+/// What a writer asks of the owner of `channel`.
+fn writer_link(text: &str, channel: ChannelId) -> Result<WriterLink, Error> {
+    let usage = |why: String| Error::new(ErrorKind::Usage, why);
+    let link: WriterLink = text.parse().map_err(|bad: BadLink| usage(bad.to_string()))?;
+    if link.channel != channel {
+        return Err(usage("this writer asks for another channel".into()));
+    }
+    Ok(link)
 }
 
 async fn findings(findings: Vec<Finding>, client: &mut Client<'_>) -> Result<(), Error> {
@@ -151,9 +193,9 @@ async fn feed(
             let node = mesh.upgrade().ok_or_else(Error::stopped)?;
             (node.changed(), node.items(channel, next..next + PAGE).await?)
         };
-        if let Some(last) = page.last() {
-            next = last.seq + 1;
-            for item in page {
+        if page.next > next {
+            next = page.next;
+            for item in page.items {
                 client.say(&Answer::Item(item)).await?;
             }
         } else if follow.is_some() {
@@ -164,5 +206,5 @@ async fn feed(
     }
 }
 
-/// Item 0 says who may sign; people's items begin here.
+/// Item 0 says who signs; people's items begin here.
 pub(super) const FIRST: u64 = 1;

@@ -68,8 +68,10 @@ pub(super) fn next(status: &ChannelStatus, node: &DiskNode, now: Time) -> Option
     }
     let has_neighbours = node.links().any(|link| link.relays == 0);
     Some(match (status.role, has_neighbours) {
-        (Role::Follower, false) => well("next search", "as soon as somebody is near"),
-        (Role::Follower, true) => ill(
+        (Role::Follower | Role::Writer, false) => {
+            well("next search", "as soon as somebody is near")
+        }
+        (Role::Follower | Role::Writer, true) => ill(
             "next search",
             "none is planned: not before this node comes among others anew, or somebody else in \
              reach looks for the channel",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh_node::api::{ChannelStatus, Published, Status};
-use mesh_node::control::{Answer, Destination, Request, Wanted};
+use mesh_node::control::{Answer, Destination, Request, Wanted, WriterChange};
 use mesh_node::{Error, ErrorKind};
 
 use crate::interrupt::{INTERRUPTED, on_signal};
@@ -83,8 +83,9 @@ struct Edition {
 
 impl Story<'_> {
     fn play(mut self) -> Result<(), Error> {
-        let edition = self.publish()?;
+        let mut edition = self.publish()?;
         let (readers, found) = self.read(&edition)?;
+        self.replace_key(&mut edition, &readers)?;
         let sent = edition.publisher.status()?.bytes.sent;
         self.stage.kill(&edition.publisher)?;
         self.teller.step("the publisher is cut off: its process is killed, its disk wiped", 0)?;
@@ -134,9 +135,7 @@ impl Story<'_> {
             );
             return Err(failed(why));
         }
-        let channels = publisher.status()?.channels;
-        let channel = channels.into_iter().find(|one| one.channel == channel.channel);
-        let channel = channel.ok_or_else(|| failed("the publisher has lost its channel"))?;
+        let channel = publisher.has(&channel)?;
         Ok(Edition { relay, publisher, channel, published, bytes })
     }
 
@@ -180,6 +179,21 @@ impl Story<'_> {
             self.teller.shares(name, shares)?;
         }
         Ok((readers, found))
+    }
+
+    /// The publisher replaces its key and writes on; the readers follow from one to the other.
+    fn replace_key(&mut self, edition: &mut Edition, readers: &[Actor; 2]) -> Result<(), Error> {
+        let (publisher, channel) = (&edition.publisher, edition.channel.channel.clone());
+        let change = Some(WriterChange::Rotate);
+        publisher.does(&Request::Writers { channel: channel.clone(), change })?;
+        let text = "A word under the new key.".to_owned();
+        publisher.does(&Request::PublishText { channel, text })?;
+        edition.channel = publisher.has(&edition.channel)?;
+        for reader in readers {
+            self.wait(reader, &edition.channel)?;
+        }
+        let what = "the publisher replaces its key and writes on: the readers follow all the same";
+        self.teller.step(what, 0)
     }
 
     fn come_late(

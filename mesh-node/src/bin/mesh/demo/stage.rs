@@ -211,6 +211,20 @@ impl Actor {
         Err(failed(format_args!("{} tells nothing of itself", self.name)))
     }
 
+    /// Has it do something that says nothing of interest.
+    pub(super) fn does(&self, request: &Request) -> Result<(), Error> {
+        let mut answers = self.ask(request)?;
+        while answers.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// What it has of a channel.
+    pub(super) fn has(&self, channel: &ChannelStatus) -> Result<ChannelStatus, Error> {
+        let channels = self.status()?.channels;
+        let found = channels.into_iter().find(|one| one.channel == channel.channel);
+        found.ok_or_else(|| failed(format_args!("{} has lost its channel", self.name)))
+    }
+
     /// Makes or follows a channel.
     pub(super) fn channel(&self, request: &Request) -> Result<ChannelStatus, Error> {
         let mut answers = self.ask(request)?;
