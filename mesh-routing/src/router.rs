@@ -244,6 +244,20 @@ impl Router {
         self.trails.relays(link)
     }
 
+    /// The link to a neighbour is ready for another frame: so long the last one took to leave.
+    // spec: ROUTE-25
+    pub fn takes(&mut self, now: Time, link: LinkId) {
+        self.trails.takes(now, link);
+    }
+
+    /// How long the other end of a routed link may take to answer because links are slow; next to
+    /// nothing where they are fast.
+    // spec: ROUTE-25
+    #[must_use]
+    pub fn answer_time(&self, link: LinkId) -> Duration {
+        self.trails.answer_time(link)
+    }
+
     /// The routed links whose frames leave over the neighbour `link` and that may send one now;
     /// those after `after` come first.
     #[must_use]

@@ -5,6 +5,7 @@
 //! when the store fails, it is thrown away and read anew.
 
 use alloc::collections::BTreeSet;
+use core::time::Duration;
 
 use mesh_wire::message::SyncMessage;
 use mesh_wire::{ChannelId, Input, Link, LinkId, Machine, Now, Rng, Time, Wake, Wire, limits};
@@ -134,6 +135,14 @@ impl<S: Store> Sync<S> {
         self.peers.insert(link, Peer::new(slots, info.carrier));
         if self.health.closed().is_none() {
             self.share();
+        }
+    }
+
+    /// The other end of a link may take so long to answer.
+    // spec: SYNC-10
+    pub fn be_patient(&mut self, link: LinkId, patience: Duration) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.pace.be_patient(patience);
         }
     }
 

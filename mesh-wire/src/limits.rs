@@ -144,6 +144,10 @@ pub const HOP_BYTES: usize = 64 << 10;
 pub const RETRY_TIME: Duration = Duration::from_millis(100);
 /// Without a sign of life for so long, the next hop of a packet is thought to be gone.
 pub const HOP_TIME: Duration = Duration::from_millis(300);
+/// Frames that may leave before a neighbour's answer is here: here and there each of 7 links has
+/// its turn, and the question and the answer are one each. Where that takes long, all times of
+/// routing are longer.
+pub const HOP_TURNS: u32 = 16;
 /// A packet that waits longer at a relay is dropped: so relays that wait for each other do not
 /// wait for ever.
 pub const PACKET_TIME: Duration = Duration::from_secs(4);

@@ -236,11 +236,11 @@ impl<S: Store> Node<S> {
             introduction: Introduction { extensions: Extensions::default() },
             cipher: self.config.cipher,
             resend: match is_routed(id) {
-                true => limits::ROUTED_RESEND,
+                true => limits::ROUTED_RESEND.max(self.router.answer_time(id) / 2),
                 false => limits::HANDSHAKE_RESEND,
             },
             patience: match is_routed(id) {
-                true => limits::ROUTED_HANDSHAKE_TIME,
+                true => limits::ROUTED_HANDSHAKE_TIME.max(self.router.answer_time(id) * 4),
                 false => limits::HANDSHAKE_TIME,
             },
         };
@@ -283,6 +283,7 @@ impl<S: Store> Node<S> {
             self.router.handle(now, Input::LinkUp(id, link));
         }
         self.sync.handle(now, Input::LinkUp(id, link));
+        self.sync.be_patient(id, self.router.answer_time(id));
         if let Some(channel) = key.and_then(|key| self.reach.channel(&key)) {
             self.sync.met(id, channel);
         }

@@ -51,6 +51,7 @@ impl<S: Store> Node<S> {
     }
 
     fn write_record(&mut self, now: Now, id: LinkId, room: usize, record: &mut Output) {
+        self.router.takes(now.time, id);
         let Some(state) = self.links.get_mut(&id) else { return };
         let Phase::Open(open) = &mut state.phase else { return };
         let (header, room) = (open.session.header_bytes(), open.session.room(room));

@@ -148,7 +148,7 @@ impl Trails {
     /// back if nobody is to be asked any more.
     // spec: ROUTE-13
     fn ask_around(&mut self, now: Time, mut detour: Detour) -> Option<Detour> {
-        let Some(hops_left) = detour.widen(now) else { return Some(detour) };
+        let Some(hops_left) = detour.widen(now, self.slowness()) else { return Some(detour) };
         let find = Find {
             id: self.rng.bytes(),
             hops_left,
@@ -325,7 +325,17 @@ impl Trails {
         };
         let until = now + limits::PACKET_TIME;
         let waiting = Waiting { packet, next: at as u8, ingress: None, until };
-        Some(self.hops.get_mut(&link)?.number(now, waiting).into())
+        let hop = self.hops.get_mut(&link)?;
+        hop.gave(now);
+        Some(hop.number(now, waiting).into())
+    }
+
+    /// A link takes another frame.
+    // spec: ROUTE-25
+    pub(crate) fn takes(&mut self, now: Time, link: LinkId) {
+        if let Some(hop) = self.hops.get_mut(&link) {
+            hop.takes(now);
+        }
     }
 
     /// The next message for a neighbour.
@@ -336,14 +346,16 @@ impl Trails {
         room: usize,
     ) -> Option<RouteMessage> {
         let hop = self.hops.get_mut(&link)?;
-        if let Some(control) = hop.next_control(room) {
-            return Some(control);
-        }
-        let Some((packet, ingress)) = hop.next_packet(now, room) else {
-            return hop.next_find(now, room);
+        let (message, ingress) = if let Some(control) = hop.next_control(room) {
+            (control, None)
+        } else if let Some((packet, ingress)) = hop.next_packet(now, room) {
+            (packet.into(), ingress)
+        } else {
+            (hop.next_find(now, room)?, None)
         };
+        hop.gave(now);
         self.release(now, ingress);
-        Some(packet.into())
+        Some(message)
     }
 
     /// Packets that were lost or wait too long.

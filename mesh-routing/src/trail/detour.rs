@@ -27,13 +27,13 @@ impl Detour {
     }
 
     /// How many hops it asks now, if there is no answer yet and it has not asked twice.
-    // spec: ROUTE-13
-    pub(crate) fn widen(&mut self, now: Time) -> Option<u8> {
+    // spec: ROUTE-13, ROUTE-25
+    pub(crate) fn widen(&mut self, now: Time, slowness: Duration) -> Option<u8> {
         if self.best.is_some() || self.asked == ASKS {
             return None;
         }
         self.asked += 1;
-        self.until = now + limits::DETOUR_TIME * u32::from(self.asked);
+        self.until = now + limits::DETOUR_TIME.max(slowness / 2) * u32::from(self.asked);
         Some(limits::DETOUR_HOPS * self.asked)
     }
 

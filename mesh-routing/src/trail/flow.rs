@@ -293,39 +293,41 @@ impl Flow {
 
     /// What is due at `now`, if anything.
     // spec: ROUTE-16
-    pub(crate) fn due(&self, now: Time) -> Option<Need> {
+    pub(crate) fn due(&self, now: Time, slowness: Duration) -> Option<Need> {
         let needs = [
             (Some(self.idle_at()), Need::End),
-            (self.turn_at(), Need::Path),
-            (self.probe_at(), Need::Probe),
+            (self.turn_at(slowness), Need::Path),
+            (self.probe_at(slowness), Need::Probe),
         ];
         let due = needs.into_iter().find(|(at, _)| at.is_some_and(|at| at <= now));
         due.map(|(_, need)| need)
     }
 
-    pub(crate) fn wake_at(&self) -> Time {
-        let wake = [self.turn_at(), self.probe_at(), Some(self.idle_at())];
+    pub(crate) fn wake_at(&self, slowness: Duration) -> Time {
+        let wake = [self.turn_at(slowness), self.probe_at(slowness), Some(self.idle_at())];
         wake.into_iter().flatten().min().unwrap_or(self.used)
     }
 
     /// When to ask how far the path in use works.
-    fn probe_at(&self) -> Option<Time> {
+    fn probe_at(&self, slowness: Duration) -> Option<Time> {
         let is_unknown = self.paths.first().is_some_and(|path| path.reached.is_none());
-        self.unanswered.filter(|_| is_unknown).map(|since| since + self.patience() / 2)
+        self.unanswered.filter(|_| is_unknown).map(|since| since + self.patience(slowness) / 2)
     }
 
     /// When the path in use is left.
-    fn turn_at(&self) -> Option<Time> {
-        self.unanswered.map(|since| since + self.patience())
+    fn turn_at(&self, slowness: Duration) -> Option<Time> {
+        self.unanswered.map(|since| since + self.patience(slowness))
     }
 
-    /// How long an answer is waited for: less when none ever came, more over a long way.
-    fn patience(&self) -> Duration {
+    /// How long an answer is waited for: less when none ever came, more over a long way or where
+    /// links are slow.
+    // spec: ROUTE-25
+    fn patience(&self, slowness: Duration) -> Duration {
         let least = match self.stage {
             Stage::Asked => limits::TURN_TIME,
             Stage::Answered => limits::DOUBT_TIME,
         };
-        least.max(limits::DOUBT_TIME_PER_HOP * (self.way().len() as u32 + 1))
+        least.max(limits::DOUBT_TIME_PER_HOP.max(slowness) * (self.way().len() as u32 + 1))
     }
 
     fn idle_at(&self) -> Time {

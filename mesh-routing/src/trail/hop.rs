@@ -61,6 +61,10 @@ pub(crate) struct Hop {
     told_released: u64,
     /// How long an acknowledgement usually takes: links that queue take their time.
     delay: Duration,
+    /// When the last message left, if the link has taken no frame since.
+    left_at: Option<Time>,
+    /// How long it usually takes until it does.
+    turn: Option<Duration>,
     /// Of the last packets, how many had to be sent again, in 1/256.
     loss: u32,
 }
@@ -173,6 +177,8 @@ impl Hop {
             to_release: 0,
             told_released: 0,
             delay: limits::HOP_TIME / 4,
+            left_at: None,
+            turn: None,
             loss: 0,
         }
     }
@@ -210,6 +216,26 @@ impl Hop {
     /// What the hop over it costs.
     pub(crate) fn cost(&self) -> u32 {
         COST + self.loss * COST / 64
+    }
+
+    /// The link takes a frame: the last one was on its way out until now at most.
+    // spec: ROUTE-25
+    pub(crate) fn takes(&mut self, now: Time) {
+        if let Some(left) = self.left_at.take() {
+            let took = now.since(left).min(LATEST);
+            self.turn = Some(self.turn.map_or(took, |turn| (turn * 7 + took) / 8));
+        }
+    }
+
+    /// It was given a message.
+    pub(crate) fn gave(&mut self, now: Time) {
+        self.left_at = Some(now);
+    }
+
+    /// How long an answer may take because frames leave slowly: nothing on a fast link.
+    // spec: ROUTE-25
+    pub(crate) fn slowness(&self) -> Duration {
+        (self.turn.unwrap_or_default() * limits::HOP_TURNS).min(limits::PACKET_TIME)
     }
 
     /// Queues a FIND, behind all packets; the oldest makes room. Packets that wait for a way around
@@ -416,16 +442,17 @@ impl Hop {
     // spec: ROUTE-11
     fn late_at(&self, sent: &Sent) -> Option<Time> {
         let is_passed = sent.number < self.acknowledged;
+        let slow = self.slowness() / 2;
         match sent.tries {
-            ..=1 => Some(sent.at + (self.delay * 2).clamp(limits::RETRY_TIME, LATEST)),
+            ..=1 => Some(sent.at + (self.delay * 2).clamp(limits::RETRY_TIME, LATEST).max(slow)),
             _ => is_passed.then(|| sent.at + self.patience()),
         }
     }
 
     /// How long an acknowledgement is waited for.
-    // spec: ROUTE-11
+    // spec: ROUTE-11, ROUTE-25
     fn patience(&self) -> Duration {
-        (self.delay * 4).clamp(limits::HOP_TIME, limits::PACKET_TIME)
+        (self.delay * 4).max(self.slowness()).clamp(limits::HOP_TIME, limits::PACKET_TIME)
     }
 
     /// Everything that it did not acknowledge or that waits for it: the link is gone.
@@ -465,7 +492,8 @@ impl Hop {
     }
 }
 
-/// A packet that may be lost is sent again after so long at the latest.
+/// A packet that may be lost is sent again after so long at the latest, unless the link is slow;
+/// and a frame is not thought to take longer to leave.
 const LATEST: Duration = Duration::from_secs(1);
 /// A packet on a link: kind, length and a longer number.
 const HEADER: usize = 8;

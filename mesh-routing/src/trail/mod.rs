@@ -35,6 +35,7 @@ pub(crate) mod turns;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use mesh_wire::message::routing::RouteMessage;
@@ -225,7 +226,8 @@ impl Trails {
             Wanted::Path(link) => self.flows.get(&link),
         };
         let old = old.map(|flow| flow.way().to_vec()).unwrap_or_default();
-        let search = Search::new(now, (key, scope, old), (wanted, led), &mut self.rng);
+        let search =
+            Search::new((now, self.slowness()), (key, scope, old), (wanted, led), &mut self.rng);
         self.ask(now, &search);
         self.searches.push(search);
         true
@@ -308,6 +310,21 @@ impl Trails {
         Some(path.hops.len().saturating_sub(2))
     }
 
+    /// How long a neighbour may take to answer because frames leave slowly, here and so, perhaps,
+    /// everywhere around.
+    // spec: ROUTE-25
+    fn slowness(&self) -> Duration {
+        let all: Duration = self.hops.values().map(Hop::slowness).sum();
+        all / (self.hops.len() as u32).max(1)
+    }
+
+    /// The same of the other end of a routed link.
+    // spec: ROUTE-25
+    pub(crate) fn answer_time(&self, link: LinkId) -> Duration {
+        let way = self.flows.get(&link).map_or(&[][..], Flow::way);
+        self.slowness() * (way.len() as u32 + 1)
+    }
+
     pub(crate) fn receive(&mut self, now: Time, link: LinkId, message: RouteMessage) {
         let Some(hop) = self.hops.get_mut(&link) else { return };
         hop.is_alive();
@@ -342,10 +359,11 @@ impl Trails {
     }
 
     fn tick_searches(&mut self, now: Time) {
+        let slowness = self.slowness();
         for mut search in core::mem::take(&mut self.searches) {
             if now < search.until {
                 self.searches.push(search);
-            } else if search.widen(now, &mut self.rng) {
+            } else if search.widen((now, slowness), &mut self.rng) {
                 self.ask(now, &search);
                 self.searches.push(search);
             } else {
@@ -356,11 +374,9 @@ impl Trails {
 
     // spec: ROUTE-16
     fn tick_flows(&mut self, now: Time) {
-        let needs: Vec<_> = self
-            .flows
-            .iter()
-            .filter_map(|(link, flow)| flow.due(now).map(|need| (*link, need)))
-            .collect();
+        let slowness = self.slowness();
+        let due = |(link, flow): (&LinkId, &Flow)| Some((*link, flow.due(now, slowness)?));
+        let needs: Vec<_> = self.flows.iter().filter_map(due).collect();
         for (link, need) in needs {
             match need {
                 Need::End => self.drop_flow(link),
@@ -408,6 +424,7 @@ impl Trails {
 
     pub(crate) fn wake_at(&self) -> Option<Wake> {
         let wake = |at: Option<Time>, reason| at.map(|at| Wake { at, reason });
+        let slowness = self.slowness();
         [
             wake(self.seen.wake_at(), "pass on a find"),
             wake(self.anchors.wake_at(), "tell of an anchor"),
@@ -415,7 +432,7 @@ impl Trails {
             wake(self.hops.values().filter_map(Hop::wake_at).min(), "acknowledge packets"),
             wake(self.detours.values().map(|detour| detour.until).min(), "lead around a gap"),
             wake(self.searches.iter().map(|search| search.until).min(), "search further"),
-            wake(self.flows.values().map(Flow::wake_at).min(), "doubt a path"),
+            wake(self.flows.values().map(|flow| flow.wake_at(slowness)).min(), "doubt a path"),
             #[cfg(feature = "hostile")]
             wake(self.next_nuisance(), "be a nuisance"),
         ]

@@ -98,7 +98,7 @@ fn stages(wanted: Wanted, scope: Scope, led: Led) -> &'static [Stage] {
 
 impl Search {
     pub(crate) fn new(
-        now: Time,
+        (now, slowness): (Time, Duration),
         (key, scope, old): (FindKey, Scope, Vec<HopTag>),
         (wanted, led): (Wanted, Led),
         rng: &mut Rng,
@@ -106,31 +106,35 @@ impl Search {
         let (id, found) = ([0; 8], Vec::new());
         let stages = stages(wanted, scope, led);
         let mut search = Self { key, scope, old, wanted, id, stage: 0, until: now, stages, found };
-        search.begin(now, rng);
+        search.begin((now, slowness), rng);
         search
     }
 
-    fn begin(&mut self, now: Time, rng: &mut Rng) {
+    fn begin(&mut self, (now, slowness): (Time, Duration), rng: &mut Rng) {
         self.id = rng.bytes();
-        self.until = now + self.stage().1;
+        let (_, wait, share) = self.stage();
+        self.until = now + wait.max(slowness * share);
     }
 
-    /// How far this stage goes, and how long it waits.
-    // spec: ROUTE-5
-    fn stage(&self) -> (u8, Duration) {
+    /// How far this stage goes, and how long it waits: at least so many times as long as a
+    /// neighbour may take to answer where links are slow.
+    // spec: ROUTE-5, ROUTE-25
+    fn stage(&self) -> (u8, Duration, u32) {
         match self.stages.get(self.stage) {
-            Some(Stage::Near) => (NEAR, Duration::from_millis(400)),
+            Some(Stage::Near) => (NEAR, Duration::from_millis(400), 1),
             Some(Stage::Along) => {
-                (limits::ALONG_HOPS, Duration::from_millis(200 + 150 * self.old.len() as u64))
+                let relays = self.old.len() as u32;
+                let wait = Duration::from_millis(200) + Duration::from_millis(150) * relays;
+                (limits::ALONG_HOPS, wait, relays / 2 + 1)
             }
-            Some(Stage::Led(hops)) => (*hops, limits::GUIDED_TIME),
-            Some(Stage::Everywhere) => (EVERYWHERE, Duration::from_millis(2500)),
-            Some(Stage::Again) | None => (EVERYWHERE, Duration::from_millis(4000)),
+            Some(Stage::Led(hops)) => (*hops, limits::GUIDED_TIME, 4),
+            Some(Stage::Everywhere) => (EVERYWHERE, Duration::from_millis(2500), 4),
+            Some(Stage::Again) | None => (EVERYWHERE, Duration::from_millis(4000), 4),
         }
     }
 
     /// The next stage, if nothing was found and there is one.
-    pub(crate) fn widen(&mut self, now: Time, rng: &mut Rng) -> bool {
+    pub(crate) fn widen(&mut self, now: (Time, Duration), rng: &mut Rng) -> bool {
         self.stage += 1;
         let goes_on = self.found.is_empty() && self.stage < self.stages.len();
         if goes_on {

@@ -34,6 +34,11 @@ impl Pace {
         Self { in_flight: 0, window: FIRST, latency: None, repeat, unanswered: 0 }
     }
 
+    /// The first answer may take so long.
+    pub(crate) fn be_patient(&mut self, patience: Duration) {
+        self.repeat = self.repeat.max(patience);
+    }
+
     /// How long to wait for an answer that is not a group.
     pub(crate) fn repeat(&self) -> Duration {
         self.repeat
@@ -85,6 +90,17 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // spec: SYNC-10
+    #[test]
+    fn over_slow_links_the_first_answer_may_take_longer_and_over_fast_ones_no_less() {
+        for (slow, expected) in [(0, 2), (2, 2), (5, 5)] {
+            let mut pace = Pace::new(Carrier::Datagram);
+            pace.be_patient(Duration::from_secs(slow));
+            assert_eq!(pace.repeat(), Duration::from_secs(expected));
+            assert_eq!(pace.patience(), Duration::from_secs(expected));
+        }
+    }
 
     // spec: SYNC-21
     #[test]

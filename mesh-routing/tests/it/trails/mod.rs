@@ -8,6 +8,7 @@
 //! | how packets are carried, hop by hop | `carrying` |
 //! | how sessions keep their paths | `sessions` |
 //! | which relay keeps packets back, or refuses | `doubts` |
+//! | what takes longer where links are slow | `slow` |
 //! | what nodes with an uplink are for | `anchors` |
 //! | what holds whatever happens | `bounds` |
 //! | what holds whatever neighbours do | `hostile` |
@@ -20,6 +21,7 @@ mod carrying;
 mod doubts;
 mod hostile;
 mod sessions;
+mod slow;
 mod traveller;
 
 use mesh_wire::FindKey;
