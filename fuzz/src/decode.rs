@@ -8,7 +8,9 @@ use bytes::Bytes;
 use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::{ChannelLink, WriterLink};
-use mesh_wire::message::sync::{Checkpoint, Genesis, Grant, ItemHeader};
+use mesh_wire::message::sync::{
+    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, SealedBody,
+};
 use mesh_wire::message::{Beacon, Message, read_frame};
 use mesh_wire::{Address, Label, Wire, limits};
 
@@ -50,6 +52,9 @@ pub fn genesis(data: &[u8]) {
     identity::<Genesis>(data);
     identity::<Grant>(data);
     identity::<Checkpoint>(data);
+    identity::<EpochKeys>(data);
+    identity::<SealedBody>(data);
+    identity::<Letter>(data);
 }
 
 /// A name that a stranger chose.

@@ -113,6 +113,8 @@ pub struct ChannelStatus {
     pub bytes: u64,
     /// Whether a neighbour says that it has more, and was asked for it.
     pub catching_up: bool,
+    /// Whether only those read it who may write in it.
+    pub private: bool,
     /// Whether its key has signed two different histories: nothing more is taken or published.
     pub forked: bool,
 }
@@ -191,7 +193,7 @@ pub struct Item {
     pub blob: String,
     /// Bytes of content.
     pub size: u64,
-    /// `here`, `partial` or `known`.
+    /// `here`, `partial`, `known`, or `sealed`: it was written for others.
     pub state: String,
     /// Bytes of content here.
     pub have: u64,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use async_channel::{Receiver, Sender, WeakSender};
 use event_listener::Event;
-use mesh_sync::Sync;
+use mesh_sync::{ChannelName, Sync};
 use mesh_transport::Transport;
 use mesh_transport_tcp::Tcp;
 use mesh_transport_udp::Udp;
@@ -140,12 +140,18 @@ impl Mesh {
         self.shared.changed.listen()
     }
 
-    /// The link of a new channel that this node signs.
+    /// A new channel that this node signs and everybody may read.
     pub async fn create_channel(&self, name: &str) -> Result<api::ChannelStatus, Error> {
-        let name = Label::new(name).map_err(|bad| {
-            Error::new(ErrorKind::Usage, format!("{name:?} cannot be a channel's name: {bad}"))
-        })?;
+        let name = channel_name(name)?;
         let id = self.command(move |sync, now| sync.create_channel(now, &name)).await??;
+        self.channel(id).await
+    }
+
+    /// A new channel that only those read who are let in to write. Others who know its link keep
+    /// and carry it for them, and learn its name and theirs.
+    pub async fn create_private_channel(&self, name: &str) -> Result<api::ChannelStatus, Error> {
+        let name = channel_name(name)?;
+        let id = self.command(move |sync, now| sync.create_private_channel(now, &name)).await??;
         self.channel(id).await
     }
 
@@ -280,6 +286,12 @@ impl Mesh {
         self.commands.send(command).await.map_err(|_| Error::stopped())?;
         Ok(answered)
     }
+}
+
+fn channel_name(name: &str) -> Result<ChannelName, Error> {
+    Label::new(name).map_err(|bad| {
+        Error::new(ErrorKind::Usage, format!("{name:?} cannot be a channel's name: {bad}"))
+    })
 }
 
 fn not_followed() -> Error {

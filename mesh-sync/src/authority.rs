@@ -7,8 +7,9 @@ use mesh_wire::invite::WriterLink;
 use mesh_wire::message::sync::Right;
 use mesh_wire::{ChannelId, Now, UnixTime};
 
-use crate::channel::{Channel, ChannelName};
+use crate::channel::ChannelName;
 use crate::command::Refused;
+use crate::peer::Matched;
 use crate::status::Role;
 use crate::store::Store;
 use crate::sync::Sync;
@@ -45,10 +46,8 @@ impl<S: Store> Sync<S> {
     // spec: SYNC-37
     pub fn rotate(&mut self, now: Now, channel: &ChannelId) -> Result<Range<u64>, Refused> {
         self.is_open()?;
-        let name = ChannelName::default();
-        let link = self.library.request(channel, (name, Right::Succeed), &mut self.rng);
-        let link = self.durable(now, link)?;
-        self.grant(now, &link, None)
+        let rotated = self.library.rotate(now.unix, channel, &mut self.rng);
+        self.written(now, channel, rotated)
     }
 
     /// Ends a writer's right: its items that are here by now stay, all others are void.
@@ -72,18 +71,39 @@ impl<S: Store> Sync<S> {
         self.written(now, channel, checked)
     }
 
-    /// There is somebody to tell: ends the rights whose time is over, in channels of this node.
+    /// What is known of channels has changed: in those of this node rights may end, and members may
+    /// have to get new keys.
+    // spec: SYNC-38, SYNC-41
+    pub(crate) fn govern(&mut self, now: Now) {
+        while let Some(channel) = self.unsettled.pop_first() {
+            self.end_rights(now, &channel);
+            let renewed = self.library.renew(now.unix, &channel, &mut self.rng).transpose();
+            // An error of the store has become an event, and the next change tries again.
+            if let Some(Ok(kept)) = renewed.map(|renewed| self.durable(now, renewed)) {
+                self.arrived(now.time, &channel, kept);
+            }
+        }
+    }
+
+    /// Ends the rights whose time is over in a channel of this node, once a neighbour is here and
+    /// has no more of what was written under them: that is in time, and counts.
     // spec: SYNC-38
-    pub(crate) fn end_rights(&mut self, now: Now) {
-        let has_due = |channel: &&Channel| {
-            let mut writers = channel.charter.writers();
-            channel.role() == Role::Owner && writers.any(|(_, writer)| writer.is_over(now.unix))
+    fn end_rights(&mut self, now: Now, id: &ChannelId) {
+        let Some(channel) = self.library.sound(id) else { return };
+        let over = channel.charter.writers().filter(|(_, writer)| writer.is_over(now.unix));
+        let over: Vec<u32> = over.map(|(log, _)| log).collect();
+        if channel.role() != Role::Owner || over.is_empty() {
+            return;
+        }
+        let is_level = |matched: &Matched| {
+            let has_no_more = |log: &u32| {
+                matched.theirs(*log).is_some_and(|theirs| theirs.size <= channel.size(*log))
+            };
+            matched.summary_heard.is_some() && over.iter().all(has_no_more)
         };
-        let due = self.library.channels.values().filter(has_due);
-        let due: Vec<ChannelId> = due.map(|channel| channel.id).collect();
-        for channel in due {
+        if self.peers.values().filter_map(|peer| peer.matched.get(id)).any(is_level) {
             // An error of the store has become an event, and a frozen channel has no rights to end.
-            let _ = self.checkpoint(now, &channel);
+            let _ = self.checkpoint(now, id);
         }
     }
 }

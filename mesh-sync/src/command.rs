@@ -26,6 +26,15 @@ pub struct NewItem {
     pub content: Content,
 }
 
+/// Who may read a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever knows it.
+    Everybody,
+    /// Whoever may write in it.
+    Members,
+}
+
 /// The content of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -65,9 +74,24 @@ pub enum Refused {
     /// The key has a log already.
     #[error("this writer has the right already, or had it: another one needs another key")]
     AlreadyWrites,
+    /// No key has been sealed to this node yet.
+    #[error(
+        "the key of this private channel has not arrived yet: it comes from its owner once that \
+         has let this node in"
+    )]
+    NoKey,
+    /// A blob for a private channel.
+    #[error(
+        "into a private channel go texts and files of at most {} kB as yet",
+        limits::SEALED_CONTENT_BYTES >> 10
+    )]
+    TooLargeToSeal,
     /// Too many logs.
-    #[error("no more than {} writers in the life of a channel", limits::LOGS)]
+    #[error("no more than {} writers in the life of a channel", limits::LOGS - limits::SUCCESSIONS)]
     TooManyWriters,
+    /// An owner for some time only.
+    #[error("the right to be the owner has no end: a new owner passes it on")]
+    NoEnd,
     /// Nobody of that name or number may write.
     #[error("nobody like that may write in the channel: see `mesh channel status`")]
     NoSuchWriter,
@@ -101,14 +125,35 @@ pub enum Refused {
 }
 
 impl<S: Store> Sync<S> {
-    /// Makes a channel of one's own, durable when this returns.
+    /// Makes a channel of one's own that everybody may read, durable when this returns.
     pub fn create_channel(&mut self, now: Now, name: &ChannelName) -> Result<ChannelId, Refused> {
+        self.create(now, name, Readers::Everybody)
+    }
+
+    /// Makes one that only its members read, durable when this returns. Its name, and those of its
+    /// members, are for all to see who know it.
+    // spec: SYNC-40
+    pub fn create_private_channel(
+        &mut self,
+        now: Now,
+        name: &ChannelName,
+    ) -> Result<ChannelId, Refused> {
+        self.create(now, name, Readers::Members)
+    }
+
+    fn create(
+        &mut self,
+        now: Now,
+        name: &ChannelName,
+        readers: Readers,
+    ) -> Result<ChannelId, Refused> {
         self.is_open()?;
         self.has_room_for_a_channel()?;
-        let made = self.library.create(now.unix, name, &mut self.rng);
+        let made = self.library.create(now.unix, (name, readers), &mut self.rng);
         let id = self.durable(now, made)?;
         self.share();
         self.arrived(now.time, &id, Kept { numbers: 0..1, rules: Rules::New });
+        self.govern(now);
         Ok(id)
     }
 
@@ -151,7 +196,7 @@ impl<S: Store> Sync<S> {
         items: Vec<NewItem>,
     ) -> Result<Range<u64>, Refused> {
         self.is_open()?;
-        let published = self.library.publish(now.unix, channel, items);
+        let published = self.library.publish(now.unix, channel, items, &mut self.rng);
         self.written(now, channel, published)
     }
 
@@ -163,9 +208,14 @@ impl<S: Store> Sync<S> {
         outcome: Result<Kept, Refused>,
     ) -> Result<Range<u64>, Refused> {
         let kept = self.durable(now, outcome)?;
+        if kept.rules == Rules::New {
+            let closed = self.fetch.close_unnamed(&self.library, &mut self.peers);
+            self.settle(now, closed)?;
+        }
         let numbers = kept.numbers.clone();
         if !numbers.is_empty() {
             self.arrived(now.time, channel, kept);
+            self.govern(now);
         }
         Ok(numbers)
     }

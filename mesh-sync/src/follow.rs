@@ -3,17 +3,18 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use mesh_wire::message::sync::{Items, LogSummary, Summary};
+use mesh_wire::message::sync::{Items, LogSummary, Right, Summary};
 use mesh_wire::{ChannelId, Fault, LinkId, Time, limits};
 
-use crate::channel::log::{self, Log};
+use crate::channel::charter::Writer;
+use crate::channel::log::{self, Log, Verified};
 use crate::channel::{LogId, run_bytes};
 use crate::event::Event;
 use crate::library::{Kept, Rules, Trouble};
 use crate::peer::said::pause;
 use crate::peer::{History, Remote, Stream, Told};
 use crate::serve::has_other_history;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
 /// How far a grant runs ahead to begin with; doubles each time it is renewed.
@@ -62,6 +63,7 @@ impl<S: Store> Sync<S> {
             }
         }
         peer.tell.insert(id);
+        self.unsettled.insert(id);
         self.seek(now, &id);
         Ok(())
     }
@@ -93,9 +95,14 @@ impl<S: Store> Sync<S> {
         {
             talk.pushed.answered();
         }
-        if log.size >= size {
-            talk.pushed.answered();
-        } else if before.is_none() && talk.pushed.is_waiting() {
+        let channel = self.library.sound(id).filter(|channel| channel.logs.len() > 1);
+        let writer = channel.and_then(|channel| channel.charter.writer(log.log));
+        if writer.is_some_and(|writer| writer.right == Right::Succeed) {
+            // Whoever knows other rules means other writers.
+            has_other_history(&self.library, &peer.slots, (&at, talk))?;
+        }
+        talk.has(log.size);
+        if before.is_none() && talk.pushed.is_waiting() {
             // What was offered unseen was too little.
             talk.pushed.answered();
             talk.told = None;
@@ -185,11 +192,15 @@ impl<S: Store> Sync<S> {
         let Some(channel) = self.library.sound(&id) else { return Ok(()) };
         let Some(log) = self.library.growing(&at) else { return Ok(()) };
         let end = run.first.saturating_add(run.items.len() as u64);
-        if self.health.is_full(now) || !peer.trusted || end > channel.charter.most(at.log) {
+        let writer = channel.charter.writer(at.log);
+        let is_late = writer.and_then(Writer::end).is_some_and(|(most, _)| run.size != most);
+        let is_beyond = end > channel.charter.most(at.log) || is_late;
+        if self.health.is_full(now) || !peer.trusted || is_beyond {
             return Ok(());
         }
         let size = log.size();
-        let knows = size == 0 || matched.told(at.log) == Some(Told::Here(size));
+        let is_told = size == 0 || matched.told(at.log) == Some(Told::Here(size));
+        let knows = is_told && matched.agrees(&channel.charter, at.log);
         let is_guess = matched.theirs(at.log).is_none() && size > 0;
         let talk = matched.talk(at.log);
         if let Some(stream) = &mut talk.incoming {
@@ -215,6 +226,7 @@ impl<S: Store> Sync<S> {
             for (item, seq) in run.items.iter().zip(run.first..) {
                 self.library.repair(&at, seq, &item)?;
             }
+            self.go_on(now, link, &at, end);
         } else {
             let verified = match log::verify(channel, run) {
                 // Who has not heard what is here may well give what does not continue it.
@@ -231,13 +243,26 @@ impl<S: Store> Sync<S> {
                 }
                 verified => verified?,
             };
-            let kept = self.library.keep(&id, verified)?;
+            let kept = self.keep(&id, verified)?;
             self.go_on(now, link, &at, end);
             self.arrived(now, &id, kept);
-            return Ok(());
         }
-        self.go_on(now, link, &at, end);
         Ok(())
+    }
+
+    /// Keeps what was verified.
+    // spec: SYNC-39
+    fn keep(&mut self, id: &ChannelId, verified: Verified) -> Result<Kept, StoreError> {
+        let kept = self.library.keep(id, verified)?;
+        if kept.rules == Rules::New {
+            // What is void is fetched no longer.
+            self.fetch.close_unnamed(&self.library, &mut self.peers)?;
+        }
+        if self.library.sound(id).is_some_and(|channel| channel.logs.len() > 1) {
+            // After a crash, items of several writers might come in another order.
+            self.commit()?;
+        }
+        Ok(kept)
     }
 
     /// New items are here: tells everybody whom it concerns.
@@ -250,7 +275,9 @@ impl<S: Store> Sync<S> {
         self.peers.values_mut().for_each(|peer| peer.changed(id));
         self.fetch.news();
         if rules == Rules::New {
+            self.peers.values_mut().for_each(|peer| peer.served.tell_all());
             self.events.tell(Event::WritersChanged { channel: *id });
+            self.unsettled.insert(*id);
             self.seek(now, id);
         }
     }
@@ -271,6 +298,8 @@ impl<S: Store> Sync<S> {
             talk.history = History::Same;
         }
         let theirs = theirs.size;
+        // Both may have pushed to each other, and neither says anything before it is answered.
+        talk.has(theirs);
         talk.unanswered = 0;
         let Some(stream) = &mut talk.incoming else { return };
         stream.gap = false;

@@ -97,7 +97,9 @@ impl<S: Store> Sync<S> {
             return;
         }
         peer.share_heard = Some(share.serial);
-        peer.slots.take(share.tokens.iter().collect());
+        // Who forgot a channel and came back has nothing of it, and knows nothing.
+        let moved = peer.slots.take(share.tokens.iter().collect());
+        moved.iter().for_each(|channel| peer.forget(channel));
         let gone = peer.rematch();
         peer.hungry = true;
         self.fetch.news();
@@ -113,6 +115,8 @@ impl<S: Store> Sync<S> {
         if self.library.log(&at).is_none() || !peer.matched.contains_key(&id) {
             return Ok(());
         }
+        let agrees = self.library.sound(&id).zip(peer.matched.get(&id));
+        let agrees = agrees.is_some_and(|(channel, it)| it.agrees(&channel.charter, at.log));
         let serial = core::mem::take(&mut fork.serial);
         let count = fork.branches.len();
         // Signatures are looked at only if they may freeze the log; what has ended stands as it is.
@@ -123,17 +127,22 @@ impl<S: Store> Sync<S> {
             && self.library.growing(&at).is_some()
             && (count != 1 || self.is_other(&at, &mut fork)?);
         if is_fork {
-            self.verify_fork(&at, &fork)?;
+            match self.verify_fork(&at, &fork) {
+                // It is a fork of another writer's log, by other rules.
+                Err(Fault::Forged(_)) if !agrees => return Ok(()),
+                verified => verified?,
+            }
             fork.channel = 0;
             self.library.freeze(&at, &fork)?;
         }
+        let is_forked = self.library.sound(&id).is_some_and(|channel| channel.is_forked(at.log));
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         peer.acknowledge(serial);
         if let Some(matched) = peer.matched.get_mut(&id) {
             let talk = matched.talk(at.log);
             // As good an answer as a summary.
             talk.pushed.answered();
-            if count == 2 {
+            if count == 2 && is_forked {
                 talk.told = Some(Told::Fork);
             }
         }
@@ -168,11 +177,15 @@ impl<S: Store> Sync<S> {
         let mut branches: Vec<Branch> = fork.branches.iter().collect();
         let is_same = |own: &Branch| branches.iter().all(|theirs| theirs.peaks == own.peaks);
         let Some(own) = own.filter(|own| !is_same(own)) else { return Ok(false) };
-        self.verify_fork(at, fork)?;
+        // What is not genuine is found out beside ours.
         branches.push(own);
-        fork.branches = List::new(&branches);
-        // Ours may have rotted: that is not their fault, and proves nothing.
-        Ok(self.verify_fork(at, fork).is_ok())
+        let theirs = core::mem::replace(&mut fork.branches, List::new(&branches));
+        if self.verify_fork(at, fork).is_err() {
+            // Ours may have rotted: that is not their fault, and proves nothing.
+            fork.branches = theirs;
+            return Ok(self.verify_fork(at, fork).is_err());
+        }
+        Ok(true)
     }
 
     // spec: SYNC-16

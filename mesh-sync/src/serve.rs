@@ -152,11 +152,11 @@ impl<S: Store> Sync<S> {
         let (Some(index), Some(matched)) = (peer.slots.index(id), peer.matched.get(id)) else {
             return Ok(None);
         };
-        let mut summaries = Vec::with_capacity(logs.len());
+        let (mut summaries, mut fork) = (Vec::with_capacity(logs.len()), None);
         for number in logs {
             let at = LogId { channel: *id, log: *number };
             let told = news(channel, *number, matched);
-            let fork = match told {
+            let proof = match told {
                 Told::Here(size) => {
                     let root = peer.slots.salted(&self.library.root(&at, size)?);
                     summaries.push(LogSummary { log: *number, size, root });
@@ -168,7 +168,11 @@ impl<S: Store> Sync<S> {
                     fork::load(&self.library.store, &at, writer)?
                 }
             };
-            return Ok(fork.map(|fork| Account::Fork(told, Fork { channel: index, ..fork })));
+            fork = fork.or(proof.map(|fork| (told, Fork { channel: index, ..fork })));
+        }
+        // Forks are said when all else is known: they may not be understood before.
+        if summaries.is_empty() && !logs.is_empty() {
+            return Ok(fork.map(|(told, fork)| Account::Fork(told, fork)));
         }
         let (blobs, logs) = (channel.counts.blobs_here, List::new(&summaries));
         Ok(Some(Account::Summary(Summary { serial: 0, channel: index, blobs, logs })))
@@ -229,6 +233,12 @@ impl<S: Store> Sync<S> {
             let Some(at) = peer.streams.pop_front() else { break };
             let size = self.library.growing(&at).map_or(0, |_| self.library.valid(&at));
             let Some(matched) = peer.matched.get_mut(&at.channel) else { continue };
+            let channel = self.library.sound(&at.channel);
+            if !channel.is_some_and(|channel| matched.knows(&channel.charter, at.log)) {
+                // It could not tell that they count, as it does not know yet what was ruled.
+                peer.streams.push_back(at);
+                continue;
+            }
             let talk = matched.talk(at.log);
             let Some(stream) = talk.outgoing else { continue };
             if stream.next >= size || stream.sent >= stream.granted {

@@ -34,12 +34,11 @@ pub(crate) enum Standing {
 /// What there is to say of a log.
 // spec: SYNC-34, SYNC-35, SYNC-38
 pub(crate) fn news(channel: &Channel, log: u32, matched: &Matched) -> Told {
-    let is_forked = channel.log(log).is_some_and(|log| log.forked);
     let talk = matched.logs.get(&log);
-    match (is_forked, talk.map(|talk| (talk.history, talk.theirs))) {
+    match (channel.is_forked(log), talk.map(|talk| (talk.history, talk.theirs))) {
         (true, _) => Told::Fork,
         (false, Some((History::Other, Some(theirs)))) => Told::Branch(theirs.size),
-        (false, _) => Told::Here(channel.size(log).min(channel.charter.most(log))),
+        (false, _) => Told::Here(channel.valid(log)),
     }
 }
 
@@ -90,7 +89,8 @@ pub(crate) fn standing(channel: &Channel, log: u32, matched: &Matched) -> Standi
     }
     let is_ours = channel.key(log).is_some();
     let Some(theirs) = matched.theirs(log) else {
-        return if matched.offer && is_ours { Standing::Offer } else { Standing::Tell };
+        let offers = matched.offer && channel.own() == Some(log);
+        return if offers { Standing::Offer } else { Standing::Tell };
     };
     // Who has been told of the items before has asked for them; nobody but their writer gives
     // them unasked to somebody new, as others may do the same.

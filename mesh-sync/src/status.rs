@@ -11,8 +11,9 @@ use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
 use crate::blob::{BlobId, GROUP, PageId};
 use crate::channel::charter::Writer;
-use crate::channel::{Channel, ChannelName, LogId, item};
+use crate::channel::{Channel, ChannelName, LogId, epoch, item};
 use crate::command::Refused;
+use crate::library::is_content;
 use crate::peer::Matched;
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
@@ -44,6 +45,8 @@ pub struct ChannelStatus {
     pub catching_up: bool,
     /// The store no longer has what was signed: the channel is set aside.
     pub damaged: bool,
+    /// Only its members read what is written in it.
+    pub private: bool,
     /// Somebody with its owner's key has signed two histories: nothing more is taken or signed.
     pub forked: bool,
 }
@@ -119,6 +122,8 @@ pub enum ItemState {
     Partial(u64),
     /// Nothing.
     Known,
+    /// All of it, but it was written for others.
+    Sealed,
 }
 
 /// A blob.
@@ -200,8 +205,7 @@ impl<S: Store> Sync<S> {
         let is_unfinished = |(id, matched): &(&ChannelId, &Matched)| {
             let Some(channel) = self.library.channels.get(*id) else { return false };
             let differs = |log: u32| {
-                let size = channel.size(log).min(channel.charter.most(log));
-                matched.theirs(log).map(|theirs| theirs.size) != Some(size)
+                matched.theirs(log).map(|theirs| theirs.size) != Some(channel.valid(log))
             };
             (0..channel.logs.len() as u32).any(differs)
         };
@@ -237,6 +241,9 @@ impl<S: Store> Sync<S> {
         if BlobId::of(&status.header).is_some() {
             return Ok(Some((status, None)));
         }
+        if status.state == ItemState::Sealed {
+            return Ok(Some((status, None)));
+        }
         if !item::holds(&status.header, &body) {
             return Err(damaged().into());
         }
@@ -260,8 +267,7 @@ impl<S: Store> Sync<S> {
                 None => None,
             };
             let newest = newest.and_then(|item| header(item).ok());
-            let is_forked = known.log(log).is_some_and(|log| log.forked);
-            let state = match (is_forked, writer.is_open()) {
+            let state = match (known.is_forked(log), writer.is_open()) {
                 (true, _) => WriterState::Forked,
                 (false, true) => WriterState::Open,
                 (false, false) => WriterState::Ended(writer.most),
@@ -326,6 +332,7 @@ impl<S: Store> Sync<S> {
             bytes_here: channel.counts.bytes_here,
             catching_up: matched.any(Matched::is_catching_up),
             damaged: channel.damaged,
+            private: channel.charter.is_private(),
             forked: channel.is_frozen(),
         }
     }
@@ -335,7 +342,8 @@ impl<S: Store> Sync<S> {
         if known.damaged { Err(Refused::Damaged) } else { Ok(known.counts.arrived) }
     }
 
-    /// An item as it is stored, its body not verified; `None` if it is void.
+    /// An item and its body as it is stored, not verified, or what was sealed in it; `None` if it
+    /// is void.
     fn read(
         &self,
         channel: &ChannelId,
@@ -348,9 +356,12 @@ impl<S: Store> Sync<S> {
         }
         let writer = known.charter.writer(at.log).ok_or_else(damaged)?;
         let item = self.library.item(&at, seq)?.ok_or_else(damaged)?;
-        let body = item.body.bytes().clone();
-        let header = header(item)?;
+        let mut body = item.body.bytes().clone();
+        let mut header = header(item)?;
+        let is_sealed = known.charter.is_private() && is_content(header.kind);
+        let letter = is_sealed.then(|| known.open(&body)).flatten();
         let state = match BlobId::of(&header) {
+            _ if is_sealed && letter.is_none() => ItemState::Sealed,
             None => ItemState::Here,
             Some(blob) => match self.blob(&blob)? {
                 whole if whole.is_complete() => ItemState::Here,
@@ -358,6 +369,10 @@ impl<S: Store> Sync<S> {
                 part => ItemState::Partial(part.bytes_here),
             },
         };
+        if let Some(letter) = letter {
+            header = epoch::read(&header, &letter);
+            body = letter.content.into_bytes();
+        }
         let status = ItemStatus {
             number,
             writer: writer.key,

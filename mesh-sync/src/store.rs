@@ -75,13 +75,15 @@ pub enum Table {
     Logs = 10,
     /// Channel → its writers.
     Charters = 11,
+    /// (channel, epoch) → the key under which it was written then.
+    Epochs = 13,
     /// (channel, last number of a run first) → the log and the place in it where the run begins.
     Arrivals = 12,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -95,6 +97,7 @@ impl Table {
         Self::Logs,
         Self::Charters,
         Self::Arrivals,
+        Self::Epochs,
     ];
 }
 

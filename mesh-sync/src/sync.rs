@@ -27,6 +27,8 @@ pub struct Sync<S: Store> {
     pub(crate) events: Events,
     pub(crate) health: Health,
     pub(crate) rng: Rng,
+    /// Channels of which something new is known: who writes them, or what others have.
+    pub(crate) unsettled: BTreeSet<ChannelId>,
     commit_at: Option<Time>,
     chores_at: Option<Time>,
 }
@@ -43,6 +45,7 @@ impl<S: Store> Sync<S> {
             events: Events::default(),
             health: Health::default(),
             rng,
+            unsettled: BTreeSet::new(),
             commit_at: None,
             chores_at: None,
         };
@@ -275,7 +278,6 @@ impl<S: Store> Machine for Sync<S> {
         let outcome = match input {
             Input::LinkUp(link, info) => {
                 self.link_up(link, info);
-                self.end_rights(now);
                 Ok(())
             }
             Input::LinkDown(link) => {
@@ -290,7 +292,9 @@ impl<S: Store> Machine for Sync<S> {
             Input::Tick => self.tick(now.time),
         };
         // An error has become an event.
-        let _ = self.settle(now, outcome);
+        if self.settle(now, outcome).is_ok() {
+            self.govern(now);
+        }
     }
 
     fn poll_send(&mut self, now: Now, link: LinkId, room: usize) -> Option<SyncMessage> {

@@ -52,6 +52,10 @@ name32! {
     Hash
 }
 name32! {
+    /// A key to which others seal what only its owner is to read.
+    SealingKey
+}
+name32! {
     /// A channel: the leaf hash of its genesis item (`spec/5-sync.md`, SYNC-2).
     ChannelId
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use thiserror::Error;
 
-use crate::codec::Wire;
+use crate::codec::{Extensions, Wire};
 use crate::id::WriterId;
 use crate::message::sync::Right;
 use crate::{ChannelId, Label, layout, limits};
@@ -36,6 +36,8 @@ layout! {
         acceptance: [u8; 64],
         /// How people know the writer.
         name: Label<{ limits::CHANNEL_NAME_BYTES }>,
+        /// Of a private channel: the key to which its keys are to be sealed.
+        extensions: Extensions,
     }
 }
 
@@ -169,6 +171,7 @@ mod tests {
             right: Right::Succeed,
             acceptance: [9; 64],
             name: Label::new("Ada's telephone").unwrap(),
+            extensions: Extensions::one(1, &[7; 32]).unwrap(),
         };
         let text = link.to_string();
         assert_eq!(text.parse(), Ok(link.clone()));

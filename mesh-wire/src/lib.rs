@@ -35,6 +35,7 @@ pub mod machine;
 pub mod message;
 pub mod rng;
 pub mod seal;
+pub mod sealed;
 pub mod session;
 pub mod sign;
 pub mod time;

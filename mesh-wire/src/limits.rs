@@ -202,12 +202,17 @@ pub const SHARED_CHANNELS: usize = 512;
 pub const TOKENS_STEP: usize = 16;
 /// Logs of one channel.
 pub const LOGS: usize = 64;
+/// Logs that are kept for new keys of a channel's owner, whoever else writes.
+pub const SUCCESSIONS: usize = 8;
 /// Longest item name, in bytes: a relative path.
 pub const NAME_BYTES: usize = 512;
 /// Longest channel name, in bytes.
 pub const CHANNEL_NAME_BYTES: usize = 64;
 /// Content that travels inside its item, in bytes; larger content is a blob.
 pub const INLINE_BYTES: usize = 16 << 10;
+/// Content that goes into a private channel, in bytes: with its name and the seal it travels inside
+/// its item.
+pub const SEALED_CONTENT_BYTES: usize = 15 << 10;
 /// Longest item header, in bytes.
 pub const HEADER_BYTES: usize = 1024;
 /// Items in one message: one signature pays for all of them.

@@ -174,7 +174,8 @@ TOKEN, NONCE, HASH, SIGNATURE = fixed(8), fixed(16), fixed(32), fixed(64)
 TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 
 LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN)
-LOG_STATE = layout(log=U32, size=U64, state=code("Open", "Ended"))
+EPOCH_KEY = layout(log=U32, sealed=fixed(80))
+LOG_STATE = layout(log=U32, size=U64, root=HASH, state=code("Open", "Ended"))
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
 BRANCH = layout(
     size=U64, signature=SIGNATURE, peaks=many(HASH, EDGE_HASHES), edge=many(HASH, EDGE_HASHES))
@@ -254,13 +255,16 @@ MESSAGES = {
 ALONE = {
     "Beacon": layout(versions=many(U8, VERSIONS), token=TOKEN, tcp_port=PORT),
     "ItemHeader": layout(
-        kind=code("Genesis", "Text", "File", "Grant", "Checkpoint"), time=TIME, name=label(NAME_BYTES), size=U64,
+        kind=code("Genesis", "Text", "File", "Grant", "Checkpoint", "Keys"), time=TIME, name=label(NAME_BYTES), size=U64,
         hash=HASH, extensions=EXTENSIONS),
     "Genesis": layout(origin=HASH, nonce=NONCE, extensions=EXTENSIONS),
     "Grant": layout(
         writer=HASH, right=code("Write", "Succeed"), until=TIME, acceptance=SIGNATURE,
         extensions=EXTENSIONS),
     "Checkpoint": layout(logs=many(LOG_STATE, LOGS), extensions=EXTENSIONS),
+    "EpochKeys": layout(epoch=U32, keys=many(EPOCH_KEY, LOGS), extensions=EXTENSIONS),
+    "SealedBody": layout(epoch=U32, sealed=blob(INLINE_BYTES)),
+    "Letter": layout(name=label(NAME_BYTES), content=blob(INLINE_BYTES)),
     "Introduction": INTRODUCTION,
     "Answer": layout(versions=many(U8, VERSIONS), choice=U8, introduction=INTRODUCTION),
     "Retry": layout(hello=NONCE, cookie=NONCE),

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use mesh_sim::seed;
-use mesh_wire::codec::varint;
+use mesh_wire::codec::{Extensions, varint};
 use mesh_wire::handshake::Answer;
 use mesh_wire::id::WriterId;
 use mesh_wire::invite::{ChannelLink, WriterLink};
@@ -17,7 +17,15 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
     let link = ChannelLink(channel).to_string();
     let (writer, right) = (WriterId([8; 32]), Right::Write);
     let ada = Label::new("Ada").expect("a name");
-    let writer = WriterLink { channel, writer, right, acceptance: [9; 64], name: ada }.to_string();
+    let writer = WriterLink {
+        channel,
+        writer,
+        right,
+        acceptance: [9; 64],
+        name: ada,
+        extensions: Extensions::default(),
+    }
+    .to_string();
     match name {
         "address" => texts(&["tcp://192.0.2.7:4001", "tcp://[2001:db8::7]:4001", "ble://aa:bb"]),
         "beacon" => vec![smallest(|bytes| Beacon::from_bytes(bytes).is_ok())],

@@ -55,6 +55,9 @@ pub enum Request {
     NewChannel {
         /// Its name.
         name: String,
+        /// Whether only those are to read it who may write in it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        private: bool,
     },
     /// Every channel, own and followed: [`Answer::Channel`]s.
     Channels,
@@ -82,6 +85,7 @@ pub enum Request {
         /// A local name, an id or a link.
         channel: String,
         /// What its owner changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         change: Option<WriterChange>,
     },
     /// Publishes files and all files in directories: [`Answer::Read`] from time to time, then
@@ -148,6 +152,7 @@ pub enum WriterChange {
         /// What the writer was given for [`Request::RequestRight`].
         writer: String,
         /// When that ends, in milliseconds since 1970, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         until_ms: Option<u64>,
     },
     /// Ends a writer's right.

@@ -13,7 +13,32 @@ fn requests_have_a_stable_form() {
     check("\"status\"", &Request::Status);
     check("\"doctor\"", &Request::Doctor);
     check(r#"{"examine":{"who":"news"}}"#, &Request::Examine { who: "news".into() });
-    check(r#"{"new-channel":{"name":"a"}}"#, &Request::NewChannel { name: "a".into() });
+    check(
+        r#"{"new-channel":{"name":"a"}}"#,
+        &Request::NewChannel { name: "a".into(), private: false },
+    );
+    check(
+        r#"{"new-channel":{"name":"a","private":true}}"#,
+        &Request::NewChannel { name: "a".into(), private: true },
+    );
+    let writers = |change| Request::Writers { channel: "news".into(), change };
+    check(r#"{"writers":{"channel":"news"}}"#, &writers(None));
+    check(
+        r#"{"writers":{"channel":"news","change":"rotate"}}"#,
+        &writers(Some(WriterChange::Rotate)),
+    );
+    check(
+        r#"{"writers":{"channel":"news","change":{"delegate":{"writer":"mesh:a"}}}}"#,
+        &writers(Some(WriterChange::Delegate { writer: "mesh:a".into(), until_ms: None })),
+    );
+    check(
+        r#"{"request-right":{"channel":"news","name":"Ada","right":"write"}}"#,
+        &Request::RequestRight {
+            channel: "news".into(),
+            name: "Ada".into(),
+            right: RequestedRight::Write,
+        },
+    );
     check(
         r#"{"feed":{"channel":"news","follow":true}}"#,
         &Request::Feed { channel: "news".into(), follow: true },

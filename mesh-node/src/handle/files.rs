@@ -46,9 +46,14 @@ impl Mesh {
         progress: impl FnMut(u64) + Send + 'static,
     ) -> Result<api::Published, Error> {
         let blobs = self.blobs().await?;
+        let largest = match self.channel(channel).await?.private {
+            true => limits::SEALED_CONTENT_BYTES as u64,
+            false => u64::MAX,
+        };
         let publishing = Publishing {
             mesh: self.clone(),
             channel,
+            largest,
             blobs,
             batch: Batch::default(),
             signing: None,
@@ -104,6 +109,8 @@ impl Mesh {
 struct Publishing {
     mesh: Mesh,
     channel: ChannelId,
+    /// Bytes of what the channel takes.
+    largest: u64,
     blobs: Blobs,
     batch: Batch,
     /// The batch that the loop signs now: how many items, and what becomes of them.
@@ -148,6 +155,11 @@ impl Publishing {
 
     fn take(&mut self, imported: import::Imported) -> Result<(), Error> {
         let import::Imported { name, hash, size, content } = imported;
+        if size > self.largest {
+            let reason = mesh_sync::Refused::TooLargeToSeal.to_string();
+            self.published.skipped.push(api::Skipped { path: name.to_string(), reason });
+            return Ok(());
+        }
         let content = match content {
             import::Content::Inline(bytes) => {
                 self.batch.bytes += bytes.len();
@@ -319,10 +331,15 @@ fn ready(
         let sync = node.sync();
         let found = if is_full { None } else { sync.item(&channel, seq)? };
         let Some((item, body)) = found else {
-            away.push(seq);
+            // What is void does not come, whoever waits for all.
+            let is_void = sync.channel(&channel).is_some_and(|status| seq < status.items);
+            if is_full || only.is_none() || !is_void {
+                away.push(seq);
+            }
             continue;
         };
-        if only.is_some_and(|only| only != item.header.kind) {
+        let is_sealed = item.state == ItemState::Sealed;
+        if only.is_some_and(|only| is_sealed || only != item.header.kind) {
             continue;
         }
         let blob = BlobId::of(&item.header);

@@ -34,6 +34,7 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,
         catching_up: channel.catching_up,
+        private: channel.private,
         forked: channel.forked,
     }
 }
@@ -91,7 +92,9 @@ fn item(
     let (kind, text) = match status.header.kind {
         ItemKind::Text => ("text", sync.content(channel, status.number)?.unwrap_or_default()),
         ItemKind::File => ("file", bytes::Bytes::new()),
-        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint => return Ok(None),
+        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => {
+            return Ok(None);
+        }
     };
     let UnixTime(time_ms) = status.header.time;
     Ok(Some(api::Item {
@@ -109,6 +112,7 @@ fn item(
             ItemState::Here => "here",
             ItemState::Partial(_) => "partial",
             ItemState::Known => "known",
+            ItemState::Sealed => "sealed",
         }
         .into(),
         have,
@@ -120,7 +124,7 @@ pub(super) fn have(item: &ItemStatus) -> u64 {
     match item.state {
         ItemState::Here => item.header.size,
         ItemState::Partial(bytes) => bytes,
-        ItemState::Known => 0,
+        ItemState::Known | ItemState::Sealed => 0,
     }
 }
 

@@ -267,6 +267,7 @@ const fn definition(table: Table) -> Definition {
         Table::Logs => "logs",
         Table::Charters => "charters",
         Table::Arrivals => "arrivals",
+        Table::Epochs => "epochs",
     })
 }
 

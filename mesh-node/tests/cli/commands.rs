@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, has_fields};
 
-const CHANNEL: [&str; 12] = [
+const CHANNEL: [&str; 13] = [
     "channel",
     "name",
     "role",
@@ -13,6 +13,7 @@ const CHANNEL: [&str; 12] = [
     "bytes",
     "catching_up",
     "forked",
+    "private",
     "next",
     "writers",
 ];

@@ -84,3 +84,42 @@ fn somebody_is_let_in_writes_and_is_let_out_again() {
     bob.run(&["publish", "news", "--text", "Ball"]).is_done();
     until("Ada follows now", || texts(&ada).contains(&"Bob: Ball".into()));
 }
+
+// spec: SYNC-40, SYNC-42
+#[test]
+fn a_private_channel_is_read_by_its_members_and_kept_by_others() {
+    let (ada, bob, eve) = (Stage::new(), Stage::new(), Stage::new());
+    let (_ada, _bob, _eve) = (ada.up(), bob.up(), eve.up());
+    let made = &ada.run(&["channel", "new", "news", "--private", "--json"]).json()[0];
+    assert_eq!(made["private"], true);
+    let link = made["link"].as_str().unwrap();
+    for follower in [&bob, &eve] {
+        follower.run(&["follow", link]).is_done();
+        until("it is known", || follower.run(&["feed", "news"]).code == Some(0));
+    }
+    let wish = bob.run(&["channel", "request", "news", "Bob"]).out.trim().to_owned();
+    ada.run(&["channel", "member", "add", "news", &wish]).is_done();
+    ada.run(&["publish", "news", "--text", "for us"]).is_done();
+    let (small, large) = (ada.write("list.txt", b"bread"), ada.write("film", &[7; 40_000]));
+    let [small, large] = [&small, &large].map(|path| path.to_str().unwrap());
+    let published = ada.run(&["publish", "news", small, large]);
+    assert_eq!(published.code, Some(8), "{}", published.out);
+    assert!((published.out + &published.err).contains("15 kB"));
+    until("Bob has it", || texts(&bob).len() == 2);
+    assert_eq!(texts(&bob), [": ", ": for us"]);
+    bob.run(&["get", "news", "all", "-o", "."]).is_done();
+    assert_eq!(std::fs::read(bob.path("list.txt")).unwrap(), b"bread");
+    until("Eve keeps it", || texts(&eve).len() == 2);
+    assert_eq!(texts(&eve), [": ", ": "]);
+    let feed = eve.run(&["feed", "news"]).out;
+    assert_eq!(feed.matches("written for others").count(), 2, "{feed}");
+    assert!(!feed.contains("list.txt"), "{feed}");
+    eve.run(&["get", "news", "all", "-o", "."]).is_done();
+    let number = eve.run(&["feed", "news", "--json"]).json()[0]["seq"].to_string();
+    eve.run(&["get", "news", &number, "-o", "x"]).fails(6, &["written for others"]);
+    assert!(ada.run(&["channel", "list"]).out.contains("private, own, 2 members"));
+    ada.run(&["channel", "member", "remove", "news", "Bob"]).is_done();
+    ada.run(&["publish", "news", "--text", "without Bob"]).is_done();
+    until("Bob keeps it", || texts(&bob).len() == 3);
+    assert!(!texts(&bob).contains(&": without Bob".into()));
+}

@@ -3,18 +3,37 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{DecodeError, List, Wire};
-use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Checkpoint, Genesis, Grant, ItemKind, LogState, Right, Standing};
+use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
+use mesh_wire::id::{SealingKey, WriterId};
+use mesh_wire::message::sync::{
+    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Right,
+};
 use mesh_wire::sign::{self, Context, SigningKey};
-use mesh_wire::{ChannelId, Fault, Label, UnixTime, layout, limits};
+use mesh_wire::{ChannelId, Fault, Hash, Label, UnixTime, layout, limits};
 
 use super::ChannelName;
+use super::epoch::{self, NOBODY};
 use super::item::Checked;
 
-/// The writers of a channel, by the numbers of their logs; nobody until its first item is here.
+/// The writers of a channel, and the keys that they have got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Charter(Vec<Writer>);
+pub(crate) struct Charter {
+    /// By the numbers of their logs; nobody until the channel's first item is here.
+    writers: Vec<Writer>,
+    /// Keys that were given out.
+    epochs: u32,
+    /// The logs whose writers have got the last one.
+    members: Vec<u32>,
+}
+
+layout! {
+    /// A charter as it is stored.
+    pub struct CharterRecord {
+        writers: List<Writer, { limits::LOGS }>,
+        epochs: u32,
+        members: List<u32, { limits::LOGS }>,
+    }
+}
 
 layout! {
     /// A writer, as its row is stored, too.
@@ -29,8 +48,12 @@ layout! {
         until: UnixTime,
         /// So many items its log may have.
         most: u64,
+        /// The root over so many, if a checkpoint has ended it; zeros else.
+        root: Hash,
         /// The control item that said the newest of this.
         ruled: Place,
+        /// To which keys are sealed for it; zeros in a channel that everybody may read.
+        sealing: SealingKey,
     }
 }
 
@@ -44,28 +67,50 @@ layout! {
     }
 }
 
+/// No checkpoint has named the root of a log.
+const UNKNOWN: Hash = Hash([0; 32]);
 /// The control log says what it may not.
 const UNRULY: Fault = Fault::Forged("a control item that breaks the rules");
 
 impl Charter {
     /// Reads what [`Charter::to_bytes`] wrote.
     pub(crate) fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
-        let writers = List::<Writer, { limits::LOGS }>::from_bytes(bytes)?;
-        Ok(Self(writers.iter().collect()))
+        let CharterRecord { writers, epochs, members } = CharterRecord::from_bytes(bytes)?;
+        let (writers, members) = (writers.iter().collect(), members.iter().collect());
+        Ok(Self { writers, epochs, members })
     }
 
     pub(crate) fn to_bytes(&self) -> Bytes {
-        List::<Writer, { limits::LOGS }>::new(&self.0).to_bytes()
+        let (writers, members) = (List::new(&self.writers), List::new(&self.members));
+        CharterRecord { writers, epochs: self.epochs, members }.to_bytes()
+    }
+
+    /// Whether only members read what is written.
+    // spec: SYNC-40
+    pub(crate) fn is_private(&self) -> bool {
+        self.writers.first().is_some_and(|origin| origin.sealing != NOBODY)
+    }
+
+    /// How many keys were given out.
+    pub(crate) fn epochs(&self) -> u32 {
+        self.epochs
+    }
+
+    /// Whether those who may write now are others than those who have the last key.
+    // spec: SYNC-41
+    pub(crate) fn needs_keys(&self) -> bool {
+        let open = self.writers().filter(|(_, writer)| writer.is_open()).map(|(log, _)| log);
+        self.is_private() && (self.epochs == 0 || !open.eq(self.members.iter().copied()))
     }
 
     /// The writer of a log, if there is such a log.
     pub(crate) fn writer(&self, log: u32) -> Option<&Writer> {
-        self.0.get(log as usize)
+        self.writers.get(log as usize)
     }
 
     /// Every writer, and the number of its log.
     pub(crate) fn writers(&self) -> impl DoubleEndedIterator<Item = (u32, &Writer)> {
-        (0..self.0.len() as u32).zip(&self.0)
+        (0..self.writers.len() as u32).zip(&self.writers)
     }
 
     /// The log in which the channel's control items stand.
@@ -94,51 +139,75 @@ impl Charter {
         match item.header.kind {
             ItemKind::Text | ItemKind::File => return Ok(()),
             ItemKind::Genesis => return self.open(item),
-            ItemKind::Grant | ItemKind::Checkpoint => {}
+            ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => {}
         }
         if place.log != self.control() || item.header.size > limits::INLINE_BYTES as u64 {
             return Err(UNRULY);
         }
-        if item.header.kind == ItemKind::Grant {
-            self.grant(channel, place, item)
-        } else {
-            self.check(place, item)
+        match item.header.kind {
+            ItemKind::Grant => self.grant(channel, place, item),
+            ItemKind::Keys => self.give_keys(item),
+            ItemKind::Checkpoint => self.check(place, item),
+            ItemKind::Genesis | ItemKind::Text | ItemKind::File => Ok(()),
         }
     }
 
     /// The first item of all says who signs log 0.
     fn open(&mut self, item: &Checked) -> Result<(), Fault> {
         let genesis = Genesis::from_bytes(item.body.clone())?;
-        self.0.push(Writer {
+        self.writers.push(Writer {
             key: genesis.origin,
             name: ChannelName::default(),
             right: Right::Succeed,
             until: UnixTime(0),
             most: limits::LOG_ITEMS,
+            root: UNKNOWN,
             ruled: Place { log: 0, seq: 0 },
+            sealing: epoch::sealing(&genesis.extensions).unwrap_or(NOBODY),
         });
         Ok(())
     }
 
     // spec: SYNC-37
     fn grant(&mut self, channel: &ChannelId, place: &Place, item: &Checked) -> Result<(), Fault> {
-        let Grant { writer: key, right, until, acceptance, .. } =
+        let Grant { writer: key, right, until, acceptance, extensions } =
             Grant::from_bytes(item.body.clone())?;
+        let sealing = epoch::sealing(&extensions).unwrap_or(NOBODY);
         let name = Label::new(item.header.name.as_str()).map_err(|_| UNRULY)?;
-        let is_new = !self.0.iter().any(|writer| writer.key == key);
+        let is_new = !self.writers.iter().any(|writer| writer.key == key);
+        let can_read = !self.is_private() || sealing != NOBODY;
+        let has_end = right == Right::Succeed && until > UnixTime(0);
         if !is_new
-            || self.0.len() >= limits::LOGS
-            || !has_accepted(channel, &key, right, &acceptance)
+            || !can_read
+            || has_end
+            || self.writers.len() >= limits::LOGS
+            || !has_accepted(channel, &key, (right, &extensions), &acceptance)
         {
             return Err(UNRULY);
         }
         if right == Right::Succeed
-            && let Some(before) = self.0.get_mut(place.log as usize)
+            && let Some(before) = self.writers.get_mut(place.log as usize)
         {
             before.most = place.seq + 1;
         }
-        let (most, ruled) = (limits::LOG_ITEMS, place.clone());
-        self.0.push(Writer { key, name, right, until, most, ruled });
+        let (most, root, ruled) = (limits::LOG_ITEMS, UNKNOWN, place.clone());
+        self.writers.push(Writer { key, name, right, until, most, root, ruled, sealing });
+        Ok(())
+    }
+
+    // spec: SYNC-41
+    fn give_keys(&mut self, item: &Checked) -> Result<(), Fault> {
+        let EpochKeys { epoch, keys, .. } = EpochKeys::from_bytes(item.body.clone())?;
+        let members: Vec<u32> = keys.iter().map(|key| key.log).collect();
+        let are_logs = members.last().is_none_or(|last| self.writer(*last).is_some());
+        if !self.is_private()
+            || epoch != self.epochs
+            || !members.is_sorted_by(|a, b| a < b)
+            || !are_logs
+        {
+            return Err(UNRULY);
+        }
+        (self.epochs, self.members) = (self.epochs + 1, members);
         Ok(())
     }
 
@@ -149,15 +218,15 @@ impl Charter {
         for LogState { log, size, .. } in checkpoint.logs.iter() {
             let ascends = last.replace(log).is_none_or(|last| last < log);
             let is_other = log != place.log && self.writer(log).is_some();
-            if !ascends || !is_other || size > limits::LOG_ITEMS {
+            if !ascends || !is_other || size >= limits::LOG_ITEMS {
                 return Err(UNRULY);
             }
         }
-        for LogState { log, size, state } in checkpoint.logs.iter() {
-            let Some(writer) = self.0.get_mut(log as usize) else { continue };
+        for LogState { log, size, root, state } in checkpoint.logs.iter() {
+            let Some(writer) = self.writers.get_mut(log as usize) else { continue };
             let is_over = writer.is_over(item.header.time);
-            if writer.is_open() && (state == Standing::Ended || is_over) {
-                writer.most = size;
+            if writer.is_open() && (state == LogEnd::Ended || is_over) {
+                (writer.most, writer.root) = (size, root);
                 writer.ruled = place.clone();
             }
         }
@@ -171,6 +240,13 @@ impl Writer {
         self.most == limits::LOG_ITEMS
     }
 
+    /// The head that proves its log for good, in place of any signature of its own.
+    // spec: SYNC-38
+    pub(crate) fn end(&self) -> Option<(u64, Hash)> {
+        (!self.is_open() && (self.root != UNKNOWN || self.most == 0))
+            .then_some((self.most, self.root))
+    }
+
     /// Whether its time is over, and nobody has said how far it came.
     pub(crate) fn is_over(&self, now: UnixTime) -> bool {
         self.is_open() && self.until > UnixTime(0) && self.until <= now
@@ -179,14 +255,19 @@ impl Writer {
 
 /// What is signed by somebody who takes a right.
 // spec: SYNC-37
-fn consent(channel: &ChannelId, right: Right) -> Vec<u8> {
+fn consent(channel: &ChannelId, (right, extensions): (Right, &Extensions)) -> Vec<u8> {
     let mut bytes = channel.to_bytes().to_vec();
     right.write(&mut bytes);
+    extensions.write(&mut bytes);
     bytes
 }
 
 /// Takes a right in a channel.
-pub(crate) fn accept(key: &SigningKey, channel: &ChannelId, right: Right) -> [u8; 64] {
+pub(crate) fn accept(
+    key: &SigningKey,
+    channel: &ChannelId,
+    right: (Right, &Extensions),
+) -> [u8; 64] {
     key.sign(Context::Acceptance, &consent(channel, right))
 }
 
@@ -194,7 +275,7 @@ pub(crate) fn accept(key: &SigningKey, channel: &ChannelId, right: Right) -> [u8
 pub(crate) fn has_accepted(
     channel: &ChannelId,
     writer: &WriterId,
-    right: Right,
+    right: (Right, &Extensions),
     acceptance: &[u8; 64],
 ) -> bool {
     sign::verify(writer, Context::Acceptance, &consent(channel, right), acceptance).is_ok()

@@ -3,11 +3,10 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Item, Items};
+use mesh_wire::message::sync::{Item, ItemKind, Items};
 use mesh_wire::{Fault, Hash, limits};
 
-use super::charter::{Charter, Place};
+use super::charter::{Charter, Place, Writer};
 use super::head::Head;
 use super::item::{self, Checked};
 use super::record::LogRecord;
@@ -50,11 +49,14 @@ impl Log {
         store: &S,
         at: &LogId,
         record: &LogRecord,
-        writer: &WriterId,
+        writer: &Writer,
     ) -> Result<Option<Self>, StoreError> {
         if record.size == 0 {
             return Ok(Some(Self::default()));
         }
+        let is_proven = |head: &Head| {
+            writer.end() == Some((head.size, head.root)) || head.is_signed(&writer.key, at)
+        };
         let frontier =
             Frontier::from_peaks(record.size, Tiles { store, log: *at }.peaks(record.size)?);
         let edge: Vec<Hash> = record.edge.iter().collect();
@@ -64,7 +66,7 @@ impl Log {
             signature: record.signature,
             edge,
         });
-        let head = head.filter(|head| head.is_signed(writer, at));
+        let head = head.filter(is_proven);
         Ok(head.map(|head| Self { frontier, head: Some(head), ..Self::default() }))
     }
 
@@ -105,7 +107,9 @@ pub(crate) fn verify(channel: &Channel, run: &Items) -> Result<Verified, Fault> 
         if seq == 0 && run.log == ORIGIN && !is_first(&channel.id, &item) {
             return Err(Fault::Forged("a first item of another channel"));
         }
-        charter.rule(&channel.id, &place, &checked)?;
+        if checked.header.kind == ItemKind::Genesis {
+            charter.rule(&channel.id, &place, &checked)?;
+        }
         frontier.push(checked.leaf, &mut made);
         items.push((item, checked));
     }
@@ -117,8 +121,18 @@ pub(crate) fn verify(channel: &Channel, run: &Items) -> Result<Verified, Fault> 
         .ok_or(Fault::Forged("an edge of the wrong length"))?;
     let head = Head { size: run.size, root, signature: run.signature, edge };
     let writer = charter.writer(run.log).ok_or(UNSIGNED)?;
-    if !log.is_proven(&head) && !head.is_signed(&writer.key, &at) {
+    let is_proven = match writer.end() {
+        Some(end) => end == (head.size, head.root),
+        None => log.is_proven(&head) || head.is_signed(&writer.key, &at),
+    };
+    if !is_proven {
         return Err(UNSIGNED);
+    }
+    // Only what its writer has signed is looked at as a ruling, and blamed if it is none.
+    for ((_, checked), seq) in items.iter().zip(first..) {
+        if checked.header.kind != ItemKind::Genesis {
+            charter.rule(&channel.id, &Place { log: run.log, seq }, checked)?;
+        }
     }
     Ok(Verified { log: run.log, items, first, frontier, head, made, charter })
 }

@@ -1,6 +1,7 @@
 //! A channel: logs of items, each signed by its writer, and how much of them is here.
 
 pub(crate) mod charter;
+pub(crate) mod epoch;
 pub(crate) mod fork;
 pub(crate) mod head;
 pub(crate) mod item;
@@ -21,6 +22,7 @@ use crate::merkle::tree;
 use crate::status::Role;
 use crate::store::{Store, StoreError, Table, key};
 use charter::Charter;
+use epoch::{EpochSecret, Secret};
 use log::Log;
 use record::{Counts, LogRecord};
 
@@ -48,7 +50,9 @@ pub(crate) struct Channel {
     pub(crate) logs: Vec<Log>,
     pub(crate) counts: Counts,
     /// The keys of this node that sign in it, or would.
-    pub(crate) keys: BTreeMap<WriterId, SigningKey>,
+    pub(crate) keys: BTreeMap<WriterId, Secret>,
+    /// The keys under which it was written, as far as this node has got them.
+    pub(crate) epochs: BTreeMap<u32, EpochSecret>,
     /// The store no longer has what was signed: the channel is neither shared nor changed.
     pub(crate) damaged: bool,
 }
@@ -63,6 +67,7 @@ impl Channel {
             logs: alloc::vec![Log::default()],
             counts: Counts::default(),
             keys: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             damaged: false,
         }
     }
@@ -77,10 +82,17 @@ impl Channel {
         store.scan(Table::Secrets, id.as_bytes(), &mut |key, seed| {
             let is_ours = key.starts_with(id.as_bytes());
             if let (true, Ok(seed)) = (is_ours, <&[u8; 32]>::try_from(seed)) {
-                let key = SigningKey::from_seed(seed);
-                channel.keys.insert(key.writer(), key);
+                let secret = Secret::from_seed(seed);
+                channel.keys.insert(secret.sign.writer(), secret);
             }
             is_ours
+        })?;
+        store.scan(Table::Epochs, id.as_bytes(), &mut |key, secret| {
+            let number = key.strip_prefix(id.as_bytes()).and_then(|key| key.try_into().ok());
+            if let (Some(number), Ok(secret)) = (number, secret.try_into()) {
+                channel.epochs.insert(u32::from_be_bytes(number), EpochSecret::new(secret));
+            }
+            number.is_some()
         })?;
         let Ok(counts) = Counts::from_bytes(record) else {
             channel.damaged = true;
@@ -109,14 +121,14 @@ impl Channel {
             let at = LogId { channel: self.id, log: number };
             let record = store.get(Table::Logs, &key::log(&at))?;
             let record = record.map(LogRecord::from_bytes).transpose().map_err(|_| rotten())?;
-            let writer = self.charter.writer(number).map(|writer| writer.key);
+            let writer = self.charter.writer(number);
             let mut log = match (record, writer) {
                 (Some(record), Some(writer)) => {
-                    Log::load(store, &at, &record, &writer)?.ok_or_else(rotten)?
+                    Log::load(store, &at, &record, writer)?.ok_or_else(rotten)?
                 }
                 _ => Log::default(),
             };
-            log.forked = fork::load(store, &at, writer.as_ref())?.is_some();
+            log.forked = fork::load(store, &at, writer.map(|writer| &writer.key))?.is_some();
             if let Some(place) = self.logs.get_mut(number as usize) {
                 *place = log;
             }
@@ -145,15 +157,30 @@ impl Channel {
         (0..self.logs.len() as u32).zip(&self.logs)
     }
 
+    /// How many items of a log are its channel's: all that are here, but for those that its writer
+    /// wrote beyond its end.
+    // spec: SYNC-38
+    pub(crate) fn valid(&self, number: u32) -> u64 {
+        self.size(number).min(self.charter.most(number))
+    }
+
+    /// Whether there is a proof that a log has two histories, and nobody has said since which of
+    /// its items count.
+    // spec: SYNC-35, SYNC-38
+    pub(crate) fn is_forked(&self, number: u32) -> bool {
+        let is_open = self.charter.most(number) == limits::LOG_ITEMS;
+        is_open && self.log(number).is_some_and(|log| log.forked)
+    }
+
     /// The key that signs a log, if it is ours.
     pub(crate) fn key(&self, number: u32) -> Option<&SigningKey> {
-        self.keys.get(&self.charter.writer(number)?.key)
+        Some(&self.keys.get(&self.charter.writer(number)?.key)?.sign)
     }
 
     /// The log in which this node writes, if it may.
     pub(crate) fn own(&self) -> Option<u32> {
         let is_own = |(number, _): &(u32, _)| {
-            self.key(*number).is_some() && self.size(*number) < self.charter.most(*number)
+            self.key(*number).is_some() && self.charter.most(*number) == limits::LOG_ITEMS
         };
         self.charter.writers().rfind(is_own).map(|(number, _)| number)
     }
@@ -172,7 +199,7 @@ impl Channel {
     /// Whether nobody says any more who may write: two histories of its control log were signed.
     // spec: SYNC-35
     pub(crate) fn is_frozen(&self) -> bool {
-        self.log(self.charter.control()).is_some_and(|log| log.forked)
+        self.is_forked(self.charter.control())
     }
 }
 

@@ -10,22 +10,27 @@ use mesh_wire::{ChannelId, Fault, Hash, Label, Rng, UnixTime, limits};
 
 use super::charter::Place;
 use super::{Channel, LogId, ORIGIN, item, log};
-use crate::command::{Content, NewItem};
+use crate::command::{Content, NewItem, Readers};
 use crate::library::Library;
 use crate::store::MemoryStore;
+
+fn rng() -> Rng {
+    Rng::from_seed([9; 32])
+}
 
 /// A library with a channel of `items` texts and its genesis.
 fn origin(items: usize) -> (Library<MemoryStore>, ChannelId) {
     let mut library = Library::closed(MemoryStore::default());
     let mut rng = Rng::from_seed([items as u8; 32]);
     let name = Label::new("news").unwrap();
-    let id = library.create(UnixTime(1_700_000_000_000), &name, &mut rng).unwrap();
+    let id =
+        library.create(UnixTime(1_700_000_000_000), (&name, Readers::Everybody), &mut rng).unwrap();
     let text = |number| NewItem {
         kind: ItemKind::Text,
         name: Label::default(),
         content: Content::Inline(Bytes::from(std::format!("text {number}"))),
     };
-    library.publish(UnixTime(5), &id, (0..items).map(text).collect()).unwrap();
+    library.publish(UnixTime(5), &id, (0..items).map(text).collect(), &mut rng).unwrap();
     (library, id)
 }
 
@@ -164,7 +169,7 @@ fn a_log_that_grew_meanwhile_is_proven_by_its_newest_head() {
         name: Label::default(),
         content: Content::Inline(Bytes::from_static(b"more")),
     };
-    library.publish(UnixTime(6), &id, vec![text; 700]).unwrap();
+    library.publish(UnixTime(6), &id, vec![text; 700], &mut rng()).unwrap();
     let new = run(&mut library, &id, 2, 500);
     assert_eq!((old.size, new.size, new.items.len()), (6, 706, 500));
     let here = follower(id, &[old, new]);

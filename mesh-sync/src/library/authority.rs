@@ -2,19 +2,22 @@
 
 use alloc::vec::Vec;
 
-use mesh_wire::codec::{List, Wire};
+use mesh_wire::codec::{Extensions, List, Wire};
+use mesh_wire::id::WriterId;
 use mesh_wire::invite::WriterLink;
 use mesh_wire::message::sync::{
-    Checkpoint, Grant, ItemHeader, ItemKind, LogState, Right, Standing,
+    Checkpoint, EpochKeys, Grant, ItemHeader, ItemKind, LogEnd, LogState, Right,
 };
-use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Label, Rng, UnixTime, limits};
+use zeroize::Zeroizing;
 
 use super::channels::{is_content, written};
 use super::{Kept, Library};
 use crate::blob::BlobId;
 use crate::channel::charter::{self, Writer};
+use crate::channel::epoch::{self, Secret};
 use crate::channel::head::Head;
+use crate::channel::item::Checked;
 use crate::channel::{Channel, ChannelName, LogId};
 use crate::command::Refused;
 use crate::merkle::tiles::Tiles;
@@ -32,23 +35,89 @@ impl<S: Store> Library<S> {
         rng: &mut Rng,
     ) -> Result<WriterLink, Refused> {
         let channel = self.writable(id)?;
-        let is_free = |key: &&SigningKey| {
-            !channel.charter.writers().any(|(_, writer)| writer.key == key.writer())
+        let is_free =
+            |key: &&WriterId| !channel.charter.writers().any(|(_, writer)| writer.key == **key);
+        let writer = match channel.keys.keys().find(is_free) {
+            Some(writer) => *writer,
+            None => self.new_key(id, rng)?,
         };
-        let key = match channel.keys.values().find(is_free) {
-            Some(key) => key.clone(),
-            None => {
-                let seed = rng.bytes::<32>();
-                let key = SigningKey::from_seed(&seed);
-                self.put(Table::Secrets, &key::secret(id, &key.writer()), &seed)?;
-                if let Some(channel) = self.channels.get_mut(id) {
-                    channel.keys.insert(key.writer(), key.clone());
-                }
-                key
-            }
+        self.accept(id, writer, (name, right))
+    }
+
+    /// A key that never was anywhere, in the place of the one that says who may write.
+    // spec: SYNC-37
+    pub(crate) fn rotate(
+        &mut self,
+        time: UnixTime,
+        id: &ChannelId,
+        rng: &mut Rng,
+    ) -> Result<Kept, Refused> {
+        self.governed(id)?;
+        let writer = self.new_key(id, rng)?;
+        let link = self.accept(id, writer, (ChannelName::default(), Right::Succeed))?;
+        self.grant(time, &link, None)
+    }
+
+    /// The consent of a key of ours.
+    fn accept(
+        &self,
+        id: &ChannelId,
+        writer: WriterId,
+        (name, right): (ChannelName, Right),
+    ) -> Result<WriterLink, Refused> {
+        let channel = self.channels.get(id).ok_or(Refused::NoSuchChannel)?;
+        let secret = channel.keys.get(&writer).ok_or(Refused::NotYours)?;
+        let extensions = match channel.charter.is_private() {
+            true => secret.sealing(),
+            false => Extensions::default(),
         };
-        let acceptance = charter::accept(&key, id, right);
-        Ok(WriterLink { channel: *id, writer: key.writer(), right, acceptance, name })
+        let acceptance = charter::accept(&secret.sign, id, (right, &extensions));
+        Ok(WriterLink { channel: *id, writer, right, acceptance, name, extensions })
+    }
+
+    fn new_key(&mut self, id: &ChannelId, rng: &mut Rng) -> Result<WriterId, StoreError> {
+        let seed = Zeroizing::new(rng.bytes::<32>());
+        let secret = Secret::from_seed(&seed);
+        let writer = secret.sign.writer();
+        self.put(Table::Secrets, &key::secret(id, &writer), &*seed)?;
+        if let Some(channel) = self.channels.get_mut(id) {
+            channel.keys.insert(writer, secret);
+        }
+        Ok(writer)
+    }
+
+    /// Begins a new epoch of a private channel of ours if its members are others than they were.
+    // spec: SYNC-41
+    pub(crate) fn renew(
+        &mut self,
+        time: UnixTime,
+        id: &ChannelId,
+        rng: &mut Rng,
+    ) -> Result<Option<Kept>, Refused> {
+        let Ok(channel) = self.governed(id) else { return Ok(None) };
+        if !channel.charter.needs_keys() {
+            return Ok(None);
+        }
+        let keys = epoch::keys(id, &channel.charter, rng);
+        let item = written(ItemKind::Keys, time, Label::default(), keys.to_bytes())?;
+        let at = LogId { channel: *id, log: channel.charter.control() };
+        self.extend(&at, alloc::vec![item]).map(Some)
+    }
+
+    /// Keeps the key of an epoch that is sealed to this node.
+    // spec: SYNC-41
+    pub(super) fn learn(&mut self, id: &ChannelId, item: &Checked) -> Result<(), StoreError> {
+        let keys = EpochKeys::from_bytes(item.body.clone()).ok();
+        let opened = keys.and_then(|keys| {
+            let secret = self.channels.get(id)?.opened(&keys)?;
+            Some((keys.epoch, secret))
+        });
+        let Some((number, secret)) = opened else { return Ok(()) };
+        self.put(Table::Epochs, &key::epoch(id, number), &*secret)?;
+        if let Some(channel) = self.channels.get_mut(id) {
+            channel.epochs.insert(number, secret);
+        }
+        Ok(())
     }
 
     /// Gives somebody the right that they would have.
@@ -63,15 +132,25 @@ impl<S: Store> Library<S> {
         if channel.charter.writers().any(|(_, writer)| writer.key == link.writer) {
             return Err(Refused::AlreadyWrites);
         }
-        if channel.charter.writers().count() >= limits::LOGS {
+        // What is left is for new keys of the owner's.
+        let kept = match link.right {
+            Right::Write => limits::SUCCESSIONS,
+            Right::Succeed => 0,
+        };
+        if channel.charter.writers().count() + kept >= limits::LOGS {
             return Err(Refused::TooManyWriters);
         }
+        if link.right == Right::Succeed && until.is_some() {
+            return Err(Refused::NoEnd);
+        }
         let WriterLink { channel: id, writer, right, acceptance, .. } = *link;
-        if !charter::has_accepted(&id, &writer, right, &acceptance) {
+        let extensions = link.extensions.clone();
+        let can_read = !channel.charter.is_private() || epoch::sealing(&extensions).is_some();
+        if !can_read || !charter::has_accepted(&id, &writer, (right, &extensions), &acceptance) {
             return Err(Refused::NotAccepted);
         }
         let until = until.unwrap_or(UnixTime(0));
-        let grant = Grant { writer, right, until, acceptance, extensions: Default::default() };
+        let grant = Grant { writer, right, until, acceptance, extensions };
         let name = Label::new(link.name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
         let item = written(ItemKind::Grant, time, name, grant.to_bytes())?;
         let at = LogId { channel: id, log: channel.charter.control() };
@@ -97,8 +176,8 @@ impl<S: Store> Library<S> {
         let others = channel.numbered().filter(|(log, _)| *log != control && is_writer(log));
         let states: Vec<LogState> = others
             .map(|(log, here)| {
-                let state = if ended == Some(log) { Standing::Ended } else { Standing::Open };
-                LogState { log, size: here.size(), state }
+                let state = if ended == Some(log) { LogEnd::Ended } else { LogEnd::Open };
+                LogState { log, size: here.size(), root: here.root(), state }
             })
             .collect();
         let checkpoint = Checkpoint { logs: List::new(&states), extensions: Default::default() };
@@ -115,34 +194,37 @@ impl<S: Store> Library<S> {
         }
     }
 
-    /// Takes out what stands beyond the ends of logs, but for what this node has written: that its
-    /// owner keeps, and nobody else gets.
+    /// Brings logs that have ended in line with what was said of their ends, but for those of this
+    /// node: what it has written its owner keeps, and nobody else gets what is void.
     // spec: SYNC-38
     pub(super) fn cut(&mut self, id: &ChannelId) -> Result<(), StoreError> {
-        let Some(channel) = self.channels.get(id) else { return Ok(()) };
-        let is_beyond = |log: &u32| {
-            channel.size(*log) > channel.charter.most(*log) && channel.key(*log).is_none()
-        };
-        let logs: Vec<u32> = (0..channel.logs.len() as u32).filter(is_beyond).collect();
-        logs.into_iter().try_for_each(|log| self.cut_log(&LogId { channel: *id, log }))
+        let logs = self.channels.get(id).map_or(0, |channel| channel.logs.len() as u32);
+        (0..logs).try_for_each(|log| self.cut_log(&LogId { channel: *id, log }))
     }
 
+    /// A log that has ended has exactly the items that were counted, or what is here is dropped and
+    /// fetched anew under the root that was named.
     fn cut_log(&mut self, at: &LogId) -> Result<(), StoreError> {
         let Some(channel) = self.channels.get(&at.channel) else { return Ok(()) };
-        let (size, most) = (channel.size(at.log), channel.charter.most(at.log));
-        let before = channel.log(at.log).and_then(|log| log.head.clone());
-        let mut counts = channel.counts.clone();
-        let head = match before.filter(|_| most > 0) {
-            Some(head) => Some(Head { edge: self.edge(at, most)?, ..head }),
-            None => None,
+        let end = channel.charter.writer(at.log).and_then(Writer::end);
+        let (Some((most, root)), None) = (end, channel.key(at.log)) else { return Ok(()) };
+        let Some(head) = channel.log(at.log).and_then(|log| log.head.as_ref()) else {
+            return Ok(());
         };
-        let peaks = Tiles { store: &self.store, log: *at }.peaks(most)?;
-        let frontier = Frontier::from_peaks(most, peaks);
-        for seq in most..size {
-            let Some(item) = self.item(at, seq)? else { continue };
+        let (size, mut counts) = (channel.size(at.log), channel.counts.clone());
+        if (head.size, head.root) == (most, root) {
+            return Ok(());
+        }
+        let keep = if size >= most && self.root(at, most)? == root { most } else { 0 };
+        let peaks = Tiles { store: &self.store, log: *at }.peaks(keep)?;
+        let frontier = Frontier::from_peaks(keep, peaks);
+        let proof = Head { size: most, root, signature: [0; 64], edge: Vec::new() };
+        let head = (keep > 0).then_some(proof);
+        for seq in keep..size {
+            let item = self.item(at, seq)?;
             self.remove(Table::Items, &key::item(at, seq))?;
-            let header = ItemHeader::from_bytes(item.header.into_bytes());
-            let Ok(header) = header else { continue };
+            let header = item.map(|item| ItemHeader::from_bytes(item.header.into_bytes()));
+            let Some(Ok(header)) = header else { continue };
             counts.contents -= u64::from(is_content(header.kind)).min(counts.contents);
             counts.bytes = counts.bytes.saturating_sub(header.size);
             match BlobId::of(&header) {
@@ -156,7 +238,7 @@ impl<S: Store> Library<S> {
             channel.counts = counts;
         }
         if let Some(log) = self.log_mut(at) {
-            log.rotten.retain(|seq| *seq < most);
+            log.rotten.retain(|seq| *seq < keep);
             (log.frontier, log.head) = (frontier, head);
         }
         Ok(())

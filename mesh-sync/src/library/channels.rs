@@ -3,20 +3,21 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{List, Wire};
-use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind};
-use mesh_wire::sign::SigningKey;
+use mesh_wire::codec::{List, Opaque, Wire};
+use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter};
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
+use zeroize::Zeroizing;
 
 use super::{Kept, Library, Rules};
 use crate::blob::BlobId;
 use crate::channel::charter::Place;
+use crate::channel::epoch::Secret;
 use crate::channel::head::{self, Head};
 use crate::channel::item::Checked;
 use crate::channel::log::{Log, Verified};
 use crate::channel::record::{Counts, LogRecord};
 use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN};
-use crate::command::{Content, NewItem, Refused};
+use crate::command::{Content, NewItem, Readers, Refused};
 use crate::merkle::tree::Frontier;
 use crate::merkle::{tiles, tree};
 use crate::store::{Store, StoreError, Table, key};
@@ -36,15 +37,12 @@ impl<S: Store> Library<S> {
     // spec: SYNC-35
     pub(crate) fn growing(&self, at: &LogId) -> Option<&Log> {
         let channel = self.sound(&at.channel).filter(|channel| !channel.is_frozen())?;
-        channel.log(at.log).filter(|log| !log.forked)
+        channel.log(at.log).filter(|_| !channel.is_forked(at.log))
     }
 
-    /// How many items of a log are its channel's: all that are here, but for those that its writer
-    /// wrote beyond its end.
-    // spec: SYNC-38
+    /// How many items of a log are its channel's.
     pub(crate) fn valid(&self, at: &LogId) -> u64 {
-        let channel = self.sound(&at.channel);
-        channel.map_or(0, |channel| channel.size(at.log).min(channel.charter.most(at.log)))
+        self.sound(&at.channel).map_or(0, |channel| channel.valid(at.log))
     }
 
     /// Its writer has signed two histories, as this proves.
@@ -66,20 +64,24 @@ impl<S: Store> Library<S> {
     pub(crate) fn create(
         &mut self,
         time: UnixTime,
-        name: &ChannelName,
+        (name, readers): (&ChannelName, Readers),
         rng: &mut Rng,
     ) -> Result<ChannelId, Refused> {
-        let seed = rng.bytes::<32>();
-        let key = SigningKey::from_seed(&seed);
-        let origin = key.writer();
-        let genesis = Genesis { origin, nonce: rng.bytes(), extensions: Default::default() };
+        let seed = Zeroizing::new(rng.bytes::<32>());
+        let secret = Secret::from_seed(&seed);
+        let origin = secret.sign.writer();
+        let extensions = match readers {
+            Readers::Everybody => Default::default(),
+            Readers::Members => secret.sealing(),
+        };
+        let genesis = Genesis { origin, nonce: rng.bytes(), extensions };
         let label = Label::new(name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
         let first = written(ItemKind::Genesis, time, label, genesis.to_bytes())?;
         let id = ChannelId(first.1.leaf.0);
         let mut channel = Channel::unknown(id);
         channel.name = Some(name.clone());
-        channel.keys.insert(origin, key);
-        self.put(Table::Secrets, &key::secret(&id, &origin), &seed)?;
+        channel.keys.insert(origin, secret);
+        self.put(Table::Secrets, &key::secret(&id, &origin), &*seed)?;
         self.channels.insert(id, channel);
         self.extend(&LogId { channel: id, log: ORIGIN }, alloc::vec![first])?;
         Ok(id)
@@ -123,6 +125,7 @@ impl<S: Store> Library<S> {
             Table::Missing,
             Table::Forks,
             Table::Secrets,
+            Table::Epochs,
         ];
         tables.into_iter().try_for_each(|table| self.remove_all(table, &prefix))
     }
@@ -133,6 +136,7 @@ impl<S: Store> Library<S> {
         time: UnixTime,
         id: &ChannelId,
         items: Vec<NewItem>,
+        rng: &mut Rng,
     ) -> Result<Kept, Refused> {
         let channel = self.writable(id)?;
         let wrote = channel.numbered().any(|(log, _)| channel.key(log).is_some());
@@ -140,9 +144,19 @@ impl<S: Store> Library<S> {
         let log = channel.own().ok_or(refused)?;
         let at = LogId { channel: *id, log };
         self.growing(&at).ok_or(Refused::Forked)?;
+        let is_private = channel.charter.is_private();
         let write = |new: NewItem| match (new.kind, new.content) {
-            (ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint, _) => {
-                Err(Refused::NotContent)
+            (kind, _) if !is_content(kind) => Err(Refused::NotContent),
+            (_, Content::Blob(_)) if is_private => Err(Refused::TooLargeToSeal),
+            (_, Content::Inline(content))
+                if is_private && content.len() > limits::SEALED_CONTENT_BYTES =>
+            {
+                Err(Refused::TooLargeToSeal)
+            }
+            (kind, Content::Inline(content)) if is_private => {
+                let content = Opaque::new(content).ok_or(Refused::TooLarge("the content"))?;
+                let body = channel.seal(&Letter { name: new.name, content }, rng)?;
+                written(kind, time, Label::default(), body)
             }
             (kind, Content::Inline(body)) => written(kind, time, new.name, body),
             (kind, Content::Blob(BlobId { size, hash })) => {
@@ -189,7 +203,7 @@ impl<S: Store> Library<S> {
             frontier.push(checked.leaf, &mut made);
         }
         let writer = charter.writer(at.log).and_then(|writer| channel.keys.get(&writer.key));
-        let key = writer.ok_or(Refused::NotYours)?;
+        let key = &writer.ok_or(Refused::NotYours)?.sign;
         let (size, root) = (frontier.size(), frontier.root().unwrap_or(Hash([0; 32])));
         let signature = head::sign(key, at, size, &root);
         let head = Head { size, root, signature, edge: Vec::new() };
@@ -237,6 +251,8 @@ impl<S: Store> Library<S> {
         }
         if rules == Rules::New {
             self.cut(id)?;
+            let keys = run.items.iter().filter(|(_, item)| item.header.kind == ItemKind::Keys);
+            keys.into_iter().try_for_each(|(_, item)| self.learn(id, item))?;
         }
         Ok(Kept { numbers, rules })
     }
@@ -276,7 +292,7 @@ impl<S: Store> Library<S> {
 pub(crate) fn is_content(kind: ItemKind) -> bool {
     match kind {
         ItemKind::Text | ItemKind::File => true,
-        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint => false,
+        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => false,
     }
 }
 

@@ -9,6 +9,7 @@ use mesh_wire::message::sync::{Branch, Fork, Item, ItemHeader, Items};
 use mesh_wire::{Hash, limits};
 
 use super::Library;
+use crate::channel::charter::Writer;
 use crate::channel::{LogId, ORIGIN, item};
 use crate::merkle::tiles::Tiles;
 use crate::merkle::{proof, tree};
@@ -52,7 +53,12 @@ impl<S: Store> Library<S> {
     ) -> Result<Option<Items>, StoreError> {
         let head = self.log(at).and_then(|log| log.head.as_ref());
         let Some(head) = head else { return Ok(None) };
-        let (size, signature) = (head.size, head.signature);
+        // What has ended is proven by its end.
+        let writer = self.sound(&at.channel).and_then(|channel| channel.charter.writer(at.log));
+        let (size, signature) = match writer.and_then(Writer::end) {
+            Some((most, _)) => (most, [0; 64]),
+            None => (head.size, head.signature),
+        };
         let end = items.end.min(self.valid(at));
         let end = end.min(items.start.saturating_add(limits::RUN_ITEMS as u64));
         let (run, rotten) = self.sound_items(at, items.start..end, room)?;
@@ -64,7 +70,7 @@ impl<S: Store> Library<S> {
         if run.is_empty() {
             return Ok(None);
         }
-        let edge = self.edge(at, items.start + run.len() as u64)?;
+        let edge = self.edge(at, items.start + run.len() as u64, size)?;
         Ok(Some(Items {
             channel: 0,
             log: at.log,
@@ -121,9 +127,10 @@ impl<S: Store> Library<S> {
         Ok((items, None))
     }
 
-    /// The edge right of the items before `end`, under the newest head.
+    /// The edge right of the items before `end` in the tree over `size`: that of the newest head,
+    /// or of items that are here.
     // spec: SYNC-7
-    pub(super) fn edge(&self, at: &LogId, end: u64) -> Result<Vec<Hash>, StoreError> {
+    fn edge(&self, at: &LogId, end: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
         let Some(log) = self.log(at) else { return Ok(Vec::new()) };
         let Some(head) = &log.head else { return Ok(Vec::new()) };
         let beyond: Vec<_> = proof::edge(log.size(), head.size);
@@ -136,7 +143,7 @@ impl<S: Store> Library<S> {
                 None => Ok(None),
             }
         };
-        proof::edge(end, head.size).into_iter().map(|leaves| node_over(leaves, &known)).collect()
+        proof::edge(end, size).into_iter().map(|leaves| node_over(leaves, &known)).collect()
     }
 
     /// Whether the items of a run, of which as many are here, are those that are here.
@@ -162,7 +169,7 @@ impl<S: Store> Library<S> {
         let Some(head) = log.and_then(|log| log.head.as_ref()) else { return Ok(None) };
         let (size, signature) = (head.size, head.signature);
         let peaks = Tiles { store: &self.store, log: *at }.peaks(end)?;
-        let (peaks, edge) = (List::new(&peaks), List::new(&self.edge(at, end)?));
+        let (peaks, edge) = (List::new(&peaks), List::new(&self.edge(at, end, size)?));
         Ok(Some(Branch { size, signature, peaks, edge }))
     }
 

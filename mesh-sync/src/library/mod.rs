@@ -18,6 +18,7 @@ use crate::blob::CvCache;
 use crate::channel::Channel;
 use crate::store::{Store, StoreError, Table};
 pub(crate) use blobs::Group;
+pub(crate) use channels::is_content;
 
 /// Entries that are removed at one time.
 const BATCH: usize = 256;

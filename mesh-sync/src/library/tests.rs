@@ -10,8 +10,12 @@ use mesh_wire::{ChannelId, Label, Rng, UnixTime, limits};
 use super::*;
 use crate::blob::{Bitmap, BlobId, GROUP, Outboard, PageId};
 use crate::channel::{LogId, ORIGIN, log};
-use crate::command::{Content, NewItem};
+use crate::command::{Content, NewItem, Readers};
 use crate::store::{MemoryStore, key};
+
+fn rng() -> Rng {
+    Rng::from_seed([9; 32])
+}
 
 fn bytes(size: usize, seed: u8) -> Vec<u8> {
     (0..size).map(|at| (at / 7) as u8 ^ (at % 251) as u8 ^ seed).collect()
@@ -36,7 +40,9 @@ fn text(text: &str) -> NewItem {
 fn origin() -> (Library<MemoryStore>, ChannelId) {
     let mut library = Library::closed(MemoryStore::default());
     let name = Label::new("files").unwrap();
-    let id = library.create(UnixTime(1), &name, &mut Rng::from_seed([1; 32])).unwrap();
+    let id = library
+        .create(UnixTime(1), (&name, Readers::Everybody), &mut Rng::from_seed([1; 32]))
+        .unwrap();
     (library, id)
 }
 
@@ -79,7 +85,7 @@ fn carry(
 fn c_01_nothing_is_kept_that_does_not_match_what_is_above_it() {
     let (mut origin, id) = origin();
     let blob = adopt(&mut origin, &bytes(5 * GROUP as usize + 9, 1));
-    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    origin.publish(UnixTime(1), &id, vec![file(blob)], &mut rng()).unwrap();
     let mut here = follower(&mut origin, id);
     let page = PageId { blob, index: 0 };
     assert_eq!(here.cvs_lacking(&page).unwrap(), Some(0));
@@ -120,7 +126,7 @@ fn sums_follow_what_is_here() {
     let small = adopt(&mut origin, &bytes(20_000, 2));
     let large = adopt(&mut origin, &bytes(200_000, 3));
     let items = vec![text("hello"), file(small), file(large), file(small)];
-    origin.publish(UnixTime(1), &id, items).unwrap();
+    origin.publish(UnixTime(1), &id, items, &mut rng()).unwrap();
     let counts = &origin.channels[&id].counts;
     let total = 20_000 * 2 + 200_000;
     assert_eq!((counts.blobs, counts.blobs_here), (3, 3));
@@ -140,9 +146,13 @@ fn sums_follow_what_is_here() {
     assert_eq!(here.missing_from(&log_of(id), 0).unwrap(), Some((log_of(id), 3, large)));
 
     // A second channel that names the same blob finds it here.
-    let other = here.create(UnixTime(1), &Label::new("b").unwrap(), &mut Rng::from_seed([2; 32]));
+    let other = here.create(
+        UnixTime(1),
+        (&Label::new("b").unwrap(), Readers::Everybody),
+        &mut Rng::from_seed([2; 32]),
+    );
     let other = other.unwrap();
-    here.publish(UnixTime(1), &other, vec![file(small)]).unwrap();
+    here.publish(UnixTime(1), &other, vec![file(small)], &mut rng()).unwrap();
     assert_eq!(here.channels[&other].counts.blobs_here, 1);
     // It outlives the channel it came from.
     here.unfollow(&id).unwrap();
@@ -160,7 +170,7 @@ fn what_is_unfollowed_leaves_nothing_behind() {
     let (mut origin, id) = origin();
     let blob = adopt(&mut origin, &bytes(200_000, 2));
     let many = (0..700).map(|number| text(&std::format!("{number}"))).chain([file(blob)]);
-    origin.publish(UnixTime(1), &id, many.collect()).unwrap();
+    origin.publish(UnixTime(1), &id, many.collect(), &mut rng()).unwrap();
     let mut here = Library::closed(MemoryStore::default());
     here.follow(id).unwrap();
     while let Some(run) =
@@ -189,7 +199,7 @@ fn k_04_a_rotten_group_is_never_served_and_counts_as_missing() {
     let (mut origin, id) = origin();
     let content = bytes(3 * GROUP as usize, 4);
     let blob = adopt(&mut origin, &content);
-    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    origin.publish(UnixTime(1), &id, vec![file(blob)], &mut rng()).unwrap();
     let page = PageId { blob, index: 0 };
     origin.store.write_blob(&blob.hash, GROUP + 100, &[content[GROUP as usize + 100] ^ 4]).unwrap();
     assert!(matches!(origin.group(&page, 1).unwrap(), Group::Rotten));
@@ -212,7 +222,7 @@ fn k_04_a_rotten_group_is_never_served_and_counts_as_missing() {
 fn k_04_rotten_chaining_values_are_asked_for_again() {
     let (mut origin, id) = origin();
     let blob = adopt(&mut origin, &bytes(3 * GROUP as usize, 4));
-    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    origin.publish(UnixTime(1), &id, vec![file(blob)], &mut rng()).unwrap();
     let key = key::cvs(&blob, 0, 0);
     let mut values = origin.store.get(Table::Cvs, &key).unwrap().unwrap().to_vec();
     values[40] ^= 1;
@@ -232,7 +242,7 @@ fn k_04_rotten_chaining_values_are_asked_for_again() {
 fn k_04_a_rotten_item_is_never_served_and_can_be_put_back() {
     let (mut origin, id) = origin();
     let texts = (0..9).map(|number| text(&std::format!("text {number}"))).collect();
-    origin.publish(UnixTime(1), &id, texts).unwrap();
+    origin.publish(UnixTime(1), &id, texts, &mut rng()).unwrap();
     let sound = origin.item(&log_of(id), 4).unwrap().unwrap();
     let key = key::item(&log_of(id), 4);
     let stored = origin.store.get(Table::Items, &key).unwrap().unwrap();
@@ -257,10 +267,14 @@ fn k_04_a_rotten_item_is_never_served_and_can_be_put_back() {
 #[test]
 fn k_04_a_channel_whose_tree_has_rotted_is_set_aside_and_the_rest_is_not() {
     let (mut origin, id) = origin();
-    let other = origin.create(UnixTime(1), &Label::new("b").unwrap(), &mut Rng::from_seed([2; 32]));
+    let other = origin.create(
+        UnixTime(1),
+        (&Label::new("b").unwrap(), Readers::Everybody),
+        &mut Rng::from_seed([2; 32]),
+    );
     let other = other.unwrap();
     let texts = (0..9).map(|number| text(&std::format!("text {number}"))).collect();
-    origin.publish(UnixTime(1), &id, texts).unwrap();
+    origin.publish(UnixTime(1), &id, texts, &mut rng()).unwrap();
     let spoil = |table, key: Vec<u8>| {
         let mut store = origin.store.clone();
         let mut value = store.get(table, &key).unwrap().unwrap().to_vec();
@@ -269,7 +283,7 @@ fn k_04_a_channel_whose_tree_has_rotted_is_set_aside_and_the_rest_is_not() {
         let mut again = Library::closed(store);
         again.open().unwrap();
         assert!(again.channels[&id].damaged && !again.channels[&other].damaged);
-        let refused = again.publish(UnixTime(2), &id, vec![text("more")]).unwrap_err();
+        let refused = again.publish(UnixTime(2), &id, vec![text("more")], &mut rng()).unwrap_err();
         assert_eq!(refused, crate::command::Refused::Damaged);
         assert_eq!(again.run(&log_of(id), 0..1, usize::MAX).unwrap(), None);
     };
@@ -283,7 +297,7 @@ fn k_04_a_channel_whose_tree_has_rotted_is_set_aside_and_the_rest_is_not() {
 fn c_06_giant_blobs_cost_nothing_until_they_come() {
     let (mut origin, id) = origin();
     let blob = BlobId { hash: mesh_wire::Hash([9; 32]), size: limits::BLOB_BYTES };
-    origin.publish(UnixTime(1), &id, vec![file(blob)]).unwrap();
+    origin.publish(UnixTime(1), &id, vec![file(blob)], &mut rng()).unwrap();
     let page = PageId { blob, index: blob.pages() - 1 };
     assert_eq!(origin.lacking_page(&blob, page.index).unwrap(), Some(page));
     assert_eq!(origin.lacking_page(&blob, blob.pages()).unwrap(), None);

@@ -131,6 +131,16 @@ pub(crate) enum Told {
     Fork,
 }
 
+impl Talk {
+    /// They have so many items: what was pushed has arrived, whatever more there is by now.
+    // spec: SYNC-14
+    pub(crate) fn has(&mut self, items: u64) {
+        if matches!(self.told, Some(Told::Here(told)) if items >= told) {
+            self.pushed.answered();
+        }
+    }
+}
+
 impl Matched {
     /// What is said of a log.
     pub(crate) fn talk(&mut self, log: u32) -> &mut Talk {
@@ -155,7 +165,17 @@ impl Matched {
     pub(crate) fn knows(&self, charter: &Charter, log: u32) -> bool {
         let Some(writer) = charter.writer(log) else { return log == ORIGIN };
         let Place { log: control, seq } = writer.ruled;
-        log == ORIGIN || self.theirs(control).is_some_and(|theirs| theirs.size > seq)
+        let is_other = self.logs.get(&control).is_some_and(|it| it.history == History::Other);
+        let has = self.theirs(control).is_some_and(|theirs| theirs.size > seq);
+        log == ORIGIN || (has && !is_other)
+    }
+
+    /// Whether it is certain that they and we mean the same writer by a log.
+    // spec: SYNC-39
+    pub(crate) fn agrees(&self, charter: &Charter, log: u32) -> bool {
+        let control = charter.writer(log).map(|writer| writer.ruled.log);
+        let control = control.and_then(|control| self.logs.get(&control));
+        log == ORIGIN || control.is_some_and(|control| control.history == History::Same)
     }
 
     /// What was said may not have arrived: all of it is to be said again.
@@ -340,6 +360,13 @@ impl Peer {
             self.tell.insert(channel);
         }
         gone
+    }
+
+    /// Nothing of what was said of a channel is true any more.
+    pub(crate) fn forget(&mut self, channel: &ChannelId) {
+        self.matched.remove(channel);
+        self.wants.retain(|log| log.channel != *channel);
+        self.streams.retain(|log| log.channel != *channel);
     }
 
     /// The other end still speaks of a page that was dropped: a late question has revived it.

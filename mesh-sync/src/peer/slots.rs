@@ -129,12 +129,17 @@ impl Slots {
         }
     }
 
-    /// Takes the other end's list.
-    // spec: SYNC-8
-    pub(crate) fn take(&mut self, theirs: Vec<ChannelToken>) {
+    /// Takes the other end's list; the channels that stand in another place than before.
+    // spec: SYNC-8, SYNC-9
+    pub(crate) fn take(&mut self, theirs: Vec<ChannelToken>) -> Vec<ChannelId> {
+        let before = core::mem::take(&mut self.named);
         self.theirs = theirs;
         self.shown = None;
         self.name();
+        let has_moved = |(index, channel): &(&u32, &ChannelId)| {
+            before.iter().any(|(old, known)| known == *channel && old != *index)
+        };
+        self.named.iter().filter(has_moved).map(|(_, channel)| *channel).collect()
     }
 
     /// Finds our channels in the other end's list.

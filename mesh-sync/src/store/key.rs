@@ -19,6 +19,11 @@ pub(crate) fn secret(channel: &ChannelId, writer: &WriterId) -> Vec<u8> {
     [channel.as_bytes().as_slice(), writer.as_bytes()].concat()
 }
 
+/// The key of an epoch.
+pub(crate) fn epoch(channel: &ChannelId, epoch: u32) -> Vec<u8> {
+    [channel.as_bytes().as_slice(), &epoch.to_be_bytes()].concat()
+}
+
 /// The items of a channel from number `first` on, as they came in. The higher the number, the lower
 /// the key: the first key at or behind that of some item is that of the run it is in.
 pub(crate) fn arrival(channel: &ChannelId, first: u64) -> Vec<u8> {

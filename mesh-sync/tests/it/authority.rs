@@ -10,12 +10,12 @@ use mesh_wire::{ChannelId, Input, Label, LinkId, Rng, UnixTime, limits};
 use crate::pump::{Carried, Pump};
 use crate::world::*;
 
-fn node(seed: u8) -> Sync<MemoryStore> {
+pub(crate) fn node(seed: u8) -> Sync<MemoryStore> {
     Sync::open(MemoryStore::default(), Rng::from_seed([seed; 32])).unwrap()
 }
 
 /// Node 0 has a channel with two texts, the others follow it, linked in a line, and all are level.
-fn line(count: usize) -> (Pump, ChannelId) {
+pub(crate) fn line(count: usize) -> (Pump, ChannelId) {
     let mut pump = Pump::new((0..count).map(|seed| node(seed as u8)).collect());
     let now = pump.now;
     let channel = pump.nodes[0].create_channel(now, &Label::new("news").unwrap()).unwrap();
@@ -29,7 +29,12 @@ fn line(count: usize) -> (Pump, ChannelId) {
 }
 
 /// What a node asks for.
-fn request(pump: &mut Pump, node: usize, channel: &ChannelId, right: Right) -> WriterLink {
+pub(crate) fn request(
+    pump: &mut Pump,
+    node: usize,
+    channel: &ChannelId,
+    right: Right,
+) -> WriterLink {
     let name: ChannelName = Label::new(&format!("writer {node}")).unwrap();
     let now = pump.now;
     let link = pump.nodes[node].request_right(now, channel, (name, right)).unwrap();
@@ -37,7 +42,7 @@ fn request(pump: &mut Pump, node: usize, channel: &ChannelId, right: Right) -> W
 }
 
 /// Lets a node write; the number of its log.
-fn let_in(pump: &mut Pump, node: usize, channel: &ChannelId) -> u32 {
+pub(crate) fn let_in(pump: &mut Pump, node: usize, channel: &ChannelId) -> u32 {
     let link = request(pump, node, channel, Right::Write);
     let now = pump.now;
     pump.nodes[0].grant(now, &link, None).unwrap();
@@ -45,7 +50,12 @@ fn let_in(pump: &mut Pump, node: usize, channel: &ChannelId) -> u32 {
     writers.iter().find(|writer| writer.key == link.writer).unwrap().log
 }
 
-fn write(pump: &mut Pump, node: usize, channel: &ChannelId, what: &str) -> Result<(), Refused> {
+pub(crate) fn write(
+    pump: &mut Pump,
+    node: usize,
+    channel: &ChannelId,
+    what: &str,
+) -> Result<(), Refused> {
     let now = pump.now;
     pump.nodes[node].publish(now, channel, vec![text(what)]).map(drop)
 }
@@ -79,7 +89,7 @@ fn level(pump: &Pump, channel: &ChannelId, texts: &[&str]) {
     }
 }
 
-fn state(pump: &Pump, node: usize, channel: &ChannelId, log: u32) -> WriterState {
+pub(crate) fn state(pump: &Pump, node: usize, channel: &ChannelId, log: u32) -> WriterState {
     pump.nodes[node].writers(channel).unwrap()[log as usize].state
 }
 
@@ -270,8 +280,9 @@ fn a_right_with_an_end_ends_at_the_first_checkpoint_after_it() {
     // The owner's node does so by itself as soon as there is somebody to tell.
     pump.now = now;
     pump.connect(0, 1);
+    pump.settle();
     assert_eq!(state(&pump, 0, &channel, 1), WriterState::Ended(1));
-    write(&mut pump, 1, &channel, "too late").unwrap();
+    assert_eq!(write(&mut pump, 1, &channel, "too late"), Err(Refused::Ended));
     pump.settle();
     assert_eq!(state(&pump, 1, &channel, 1), WriterState::Ended(1));
     assert_eq!(read(&pump, 0, &channel), [": item 0", ": item 1", "writer 1: in time"]);
@@ -378,7 +389,10 @@ fn rights_are_given_only_by_who_may_to_who_wants_them() {
     pump.nodes[0].revoke(now, &channel, 1).unwrap();
     assert_eq!(pump.nodes[0].revoke(now, &channel, 1), Err(Refused::NoSuchWriter));
     assert_eq!(pump.nodes[0].grant(now, &link, None), Err(Refused::AlreadyWrites));
-    for seed in 2..limits::LOGS as u8 {
+    pump.settle();
+    let heir = request(&mut pump, 1, &channel, Right::Succeed);
+    assert_eq!(pump.nodes[0].grant(now, &heir, Some(UnixTime(1))), Err(Refused::NoEnd));
+    for seed in 2..(limits::LOGS - limits::SUCCESSIONS) as u8 {
         let mut writer = node(seed);
         writer.follow(now, channel).unwrap();
         let name = ChannelName::default();
@@ -390,7 +404,8 @@ fn rights_are_given_only_by_who_may_to_who_wants_them() {
     let link = writer.request_right(now, &channel, (ChannelName::default(), Right::Write)).unwrap();
     assert_eq!(pump.nodes[0].grant(now, &link, None), Err(Refused::TooManyWriters));
     pump.settle();
-    assert_eq!(pump.nodes[1].writers(&channel).unwrap().len(), limits::LOGS);
+    let writers = pump.nodes[1].writers(&channel).unwrap().len();
+    assert_eq!(writers, limits::LOGS - limits::SUCCESSIONS);
     assert!(pump.faults(1).is_empty());
 }
 

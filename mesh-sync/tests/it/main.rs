@@ -9,6 +9,8 @@ mod disk;
 mod forks;
 mod hostile;
 mod laws;
+mod private;
 mod pump;
+mod rulings;
 mod sets;
 mod world;

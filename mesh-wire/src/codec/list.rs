@@ -160,6 +160,28 @@ impl<const MAX: usize> fmt::Debug for Opaque<MAX> {
 pub struct Extensions(Opaque<{ limits::EXTENSION_BYTES }>);
 
 impl Extensions {
+    /// One entry alone.
+    #[must_use]
+    pub fn one(kind: u64, content: &[u8]) -> Option<Self> {
+        let mut bytes = Vec::new();
+        varint::write(kind, &mut bytes);
+        varint::write(content.len() as u64, &mut bytes);
+        bytes.extend_from_slice(content);
+        Opaque::new(bytes.into()).map(Self)
+    }
+
+    /// The content of an entry.
+    #[must_use]
+    pub fn get(&self, wanted: u64) -> Option<Bytes> {
+        let mut reader = Reader::new(self.0.bytes().clone());
+        while let Ok(Some((kind, content))) = entry(&mut reader) {
+            if kind == wanted {
+                return Some(content);
+            }
+        }
+        None
+    }
+
     /// The type of the first critical entry that is not in `known`.
     #[must_use]
     pub fn unknown_critical(&self, known: &[u64]) -> Option<u64> {

@@ -16,7 +16,7 @@ use thiserror::Error;
 pub use list::{Extensions, List, Opaque};
 pub use reader::Reader;
 
-use crate::{ChannelId, Hash, HopTag, PeerId, Token, UnixTime, id::WriterId};
+use crate::{ChannelId, Hash, HopTag, PeerId, Token, UnixTime, id::SealingKey, id::WriterId};
 
 /// What values are written into.
 pub type Output = Vec<u8>;
@@ -147,6 +147,8 @@ fixed! {
     [u8; 16], 16, |value| *value, |value| value;
     [u8; 32], 32, |value| *value, |value| value;
     [u8; 64], 64, |value| *value, |value| value;
+    [u8; 80], 80, |value| *value, |value| value;
+    SealingKey, 32, |value| value.0, SealingKey;
     Hash, 32, |value| value.0, Hash;
     ChannelId, 32, |value| value.0, ChannelId;
     WriterId, 32, |value| value.0, WriterId;

@@ -6,6 +6,7 @@
 use super::set::Reconcile;
 use crate::codec::{Extensions, List, Opaque};
 use crate::id::WriterId;
+use crate::sealed::SEALED_KEY_BYTES;
 use crate::{Hash, Label, UnixTime, limits};
 use crate::{codes, layout, messages};
 
@@ -199,6 +200,8 @@ codes! {
         Grant = 3,
         /// How far the writers are: its content is a [`Checkpoint`].
         Checkpoint = 4,
+        /// A key for those who may read from now on: its content is [`EpochKeys`].
+        Keys = 5,
     }
 }
 
@@ -257,14 +260,58 @@ layout! {
         log: u32,
         /// How many items it has.
         size: u64,
+        /// The root over them; 32 zero bytes over none.
+        root: Hash,
         /// Whether there may be more.
-        state: Standing,
+        state: LogEnd,
+    }
+}
+
+layout! {
+    /// The key under which a private channel is written from now on, for each member.
+    pub struct EpochKeys {
+        /// Counts them, from 0 on.
+        epoch: u32,
+        /// Whom it is for, in ascending order.
+        keys: List<EpochKey, { limits::LOGS }>,
+        /// What later versions add.
+        extensions: Extensions,
+    }
+}
+
+layout! {
+    /// The key of an epoch for one member.
+    pub struct EpochKey {
+        /// The member's log.
+        log: u32,
+        /// The key, sealed to the member.
+        sealed: [u8; SEALED_KEY_BYTES],
+    }
+}
+
+layout! {
+    /// The body of a text or a file in a private channel.
+    pub struct SealedBody {
+        /// Under the key of which epoch.
+        epoch: u32,
+        /// A [`Letter`].
+        sealed: Opaque<{ limits::INLINE_BYTES }>,
+    }
+}
+
+layout! {
+    /// What only members read of an item.
+    pub struct Letter {
+        /// The item's name.
+        name: Label<{ limits::NAME_BYTES }>,
+        /// Its content.
+        content: Opaque<{ limits::INLINE_BYTES }>,
     }
 }
 
 codes! {
     /// Whether a log may grow.
-    pub enum Standing {
+    pub enum LogEnd {
         /// It may.
         Open = 0,
         /// It has these items, and none beyond them is its channel's.

@@ -13,8 +13,8 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Checkpoint, Cvs, CvsWant, Fork, Genesis, Grant, GroupData, GroupsWant, Heard, ItemHeader,
-    Items, PageAsk, PageDrop, PageHave, Share, Summary, Want,
+    Checkpoint, Cvs, CvsWant, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant, Heard,
+    ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use proptest::test_runner::{Config, TestRunner};
@@ -91,6 +91,9 @@ laws! {
     genesis: Genesis,
     grant: Grant,
     checkpoint: Checkpoint,
+    epoch_keys: EpochKeys,
+    sealed_body: SealedBody,
+    letter: Letter,
     introduction: Introduction,
     answer: Answer,
     retry: Retry,

@@ -15,9 +15,9 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Cvs, CvsWant, Fork, Genesis, Grant, GroupData, GroupsWant, Heard, Item,
-    ItemHeader, ItemKind, Items, LogState, LogSummary, PageAsk, PageDrop, PageHave, Right, Share,
-    Standing, Summary, Want,
+    Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
+    GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
+    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
@@ -57,6 +57,7 @@ as_bytes! {
     [u8; 8]: value => value;
     [u8; 16]: value => value;
     [u8; 64]: value => value;
+    [u8; 80]: value => value;
     Hash: value => &value.0;
     WriterId: value => &value.0;
     Token: value => &value.0;
@@ -110,7 +111,7 @@ macro_rules! named {
         }
     )*};
 }
-named!(CloseReason, ItemKind, Right, Standing);
+named!(CloseReason, ItemKind, Right, LogEnd);
 
 /// A random value for a field; its type follows from where it is put.
 fn value_of<T: Sample>(_field: &str) -> BoxedStrategy<T> {
@@ -162,7 +163,11 @@ object! {
     Genesis { origin, nonce, extensions }
     Grant { writer, right, until, acceptance, extensions }
     Checkpoint { logs, extensions }
-    LogState { log, size, state }
+    LogState { log, size, root, state }
+    EpochKeys { epoch, keys, extensions }
+    EpochKey { log, sealed }
+    SealedBody { epoch, sealed }
+    Letter { name, content }
     PageAsk { handle, channel, hash, size, page }
     PageHave { serial, handle, groups }
     GroupsWant { handle, groups }
@@ -238,13 +243,16 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 9] = [
+pub(crate) const DECODERS: [(&str, Decoder); 12] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
     ("Genesis", alone::<Genesis>),
     ("Grant", alone::<Grant>),
     ("Checkpoint", alone::<Checkpoint>),
+    ("EpochKeys", alone::<EpochKeys>),
+    ("SealedBody", alone::<SealedBody>),
+    ("Letter", alone::<Letter>),
     ("Introduction", alone::<Introduction>),
     ("Answer", alone::<Answer>),
     ("Retry", alone::<Retry>),

@@ -6,7 +6,7 @@ use mesh_wire::codec::{Extensions, List, Opaque, varint};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::CloseReason;
-use mesh_wire::message::sync::{ItemKind, Right, Standing};
+use mesh_wire::message::sync::{ItemKind, LogEnd, Right};
 use mesh_wire::{Hash, HopTag, Label, Token, UnixTime, Wire, limits};
 use proptest::prelude::*;
 
@@ -60,6 +60,7 @@ wrapped! {
     HopTag: [u8; 2] => HopTag;
     [u8; 16]: [u8; 16] => |bytes| bytes;
     [u8; 64]: [[u8; 32]; 2] => |halves| std::array::from_fn(|i| halves[i / 32][i % 32]);
+    [u8; 80]: [[u8; 16]; 5] => |parts| std::array::from_fn(|i| parts[i / 16][i % 16]);
     Hash: [u8; 32] => Hash;
     WriterId: [u8; 32] => WriterId;
     Token: [u8; 8] => Token;
@@ -85,7 +86,7 @@ impl Sample for Right {
     }
 }
 
-impl Sample for Standing {
+impl Sample for LogEnd {
     fn sample() -> BoxedStrategy<Self> {
         prop::sample::select(Self::ALL).boxed()
     }

@@ -20,9 +20,9 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Cvs, CvsWant, Fork, Genesis, Grant, GroupData, GroupsWant, Heard, Item,
-    ItemHeader, ItemKind, Items, LogState, LogSummary, PageAsk, PageDrop, PageHave, Right, Share,
-    Standing, Summary, Want,
+    Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
+    GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
+    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::sign::{Context, SigningKey};
@@ -226,12 +226,31 @@ fn sync_examples() -> Vec<Example> {
             },
         ),
         alone(
+            "EpochKeys",
+            "for two members",
+            &EpochKeys {
+                epoch: 3,
+                keys: List::new(&[0, 5].map(|log| EpochKey { log, sealed: [log as u8 + 1; 80] })),
+                extensions: Extensions::default(),
+            },
+        ),
+        alone(
+            "SealedBody",
+            "five bytes under the first key",
+            &SealedBody { epoch: 0, sealed: opaque(&[9; 45]) },
+        ),
+        alone(
+            "Letter",
+            "a small file",
+            &Letter { name: Label::new("list.txt").unwrap(), content: opaque(b"bread") },
+        ),
+        alone(
             "Checkpoint",
             "one goes on, one has ended",
             &Checkpoint {
                 logs: List::new(&[
-                    LogState { log: 1, size: 300, state: Standing::Open },
-                    LogState { log: 2, size: 7, state: Standing::Ended },
+                    LogState { log: 1, size: 300, root: hash(1), state: LogEnd::Open },
+                    LogState { log: 2, size: 7, root: hash(2), state: LogEnd::Ended },
                 ]),
                 extensions: Extensions::default(),
             },
@@ -382,7 +401,7 @@ fn refused_objects() -> Vec<Example> {
     vec![
         ("Beacon", "a port below 1024", [&[1, 1][..], &[8; 8], &[3, 0xff]].concat()),
         ("Beacon", "nine versions", [&[9, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[8; 10]].concat()),
-        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 5)),
+        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 6)),
         (
             "ItemHeader",
             "a name that is not UTF-8",

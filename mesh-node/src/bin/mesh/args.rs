@@ -120,11 +120,15 @@ pub(crate) enum Command {
 
 /// `mesh channel`.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is taken apart at once")]
 pub(crate) enum Channel {
     /// Make a channel that this node signs; prints the link that followers need
     New {
         /// Its name, for people
         name: String,
+        /// Let only those read it whom you let in to write (`mesh channel member add`)
+        #[arg(long)]
+        private: bool,
     },
     /// List own channels and followed ones
     List,
@@ -160,6 +164,9 @@ pub(crate) enum Writers {
         #[arg(long, value_name = "N")]
         days: Option<u16>,
     },
+    /// Let members into a private channel, and out: they read and write it
+    #[command(subcommand)]
+    Member(Member),
     /// End somebody's right to write: what is here by now stays, all else is void
     Revoke {
         /// The channel: its name, id or link
@@ -182,6 +189,25 @@ pub(crate) enum Writers {
     Checkpoint {
         /// The channel: its name, id or link
         channel: String,
+    },
+}
+
+/// `mesh channel member`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Member {
+    /// Let somebody in: from now on they read and write the channel
+    Add {
+        /// The channel: its name, id or link
+        channel: String,
+        /// What `mesh channel request` printed there: mesh:…
+        member: WriterLink,
+    },
+    /// Let somebody go: they read nothing that is written from now on
+    Remove {
+        /// The channel: its name, id or link
+        channel: String,
+        /// The member's name, or the first digits of its key
+        who: String,
     },
 }
 

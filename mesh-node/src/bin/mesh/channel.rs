@@ -8,8 +8,8 @@ use crate::Context;
 use crate::words;
 
 /// `mesh channel new`: its link alone on a line, to be copied.
-pub(crate) fn new(context: &Context, name: String) -> Result<(), Error> {
-    one(context, &Request::NewChannel { name }, |channel| channel.link.clone())
+pub(crate) fn new(context: &Context, request: Request) -> Result<(), Error> {
+    one(context, &request, |channel| channel.link.clone())
 }
 
 /// `mesh channel list`.
@@ -72,9 +72,10 @@ pub(crate) fn row(channel: &ChannelStatus) -> String {
         "writer" => "yours to write in",
         _ => "followed",
     };
-    let role = match channel.writers {
-        0 | 1 => role.to_owned(),
-        many => format!("{role}, {many} writers"),
+    let kind = if channel.private { ("private, ", "members") } else { ("", "writers") };
+    let role = match (channel.writers, kind) {
+        (0 | 1, (private, _)) => format!("{private}{role}"),
+        (many, (private, people)) => format!("{private}{role}, {many} {people}"),
     };
     let items = words::count(channel.items, "item");
     let bytes = words::bytes(channel.bytes);

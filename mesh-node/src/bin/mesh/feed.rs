@@ -27,6 +27,7 @@ pub(crate) fn feed(context: &Context, request: &Request) -> Result<(), Error> {
 /// `    3  2026-11-21 10:02    1.2 MB  here  photo.jpg`.
 fn row(item: &Item) -> String {
     let what = match item.kind.as_str() {
+        _ if item.state == "sealed" => "written for others".to_owned(),
         "text" => words::line(&item.text),
         _ => words::line(&item.name),
     };

@@ -92,7 +92,9 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Id => about::id(context),
         Command::Status { watch: false } => about::status(context),
         Command::Status { watch: true } => about::watch(context),
-        Command::Channel(args::Channel::New { name }) => channel::new(context, name),
+        Command::Channel(args::Channel::New { name, private }) => {
+            channel::new(context, Request::NewChannel { name, private })
+        }
         Command::Channel(args::Channel::List) => channel::list(context),
         Command::Channel(args::Channel::Writers(command)) => writers::command(context, command),
         Command::Publish { channel, paths, text } => {

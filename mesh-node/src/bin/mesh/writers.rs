@@ -7,7 +7,7 @@ use mesh_node::control::{Answer, Request, RequestedRight, WriterChange, ask};
 use mesh_node::{Error, ErrorKind, Right, WriterLink};
 
 use crate::Context;
-use crate::args::Writers;
+use crate::args::{Member, Writers};
 use crate::words;
 
 /// What concerns the writers of a channel.
@@ -18,12 +18,19 @@ pub(crate) fn command(context: &Context, command: Writers) -> Result<(), Error> 
             return request(context, &Request::RequestRight { channel, name, right });
         }
         Writers::Status { channel } => (channel, None),
+        Writers::Member(Member::Add { channel, member }) => {
+            right(&member, Right::Write)?;
+            let writer = member.to_string();
+            (channel, Some(WriterChange::Delegate { writer, until_ms: None }))
+        }
         Writers::Delegate { channel, writer, days } => {
             right(&writer, Right::Write)?;
             let until_ms = days.map(|days| after(Duration::from_hours(24 * u64::from(days))));
             (channel, Some(WriterChange::Delegate { writer: writer.to_string(), until_ms }))
         }
-        Writers::Revoke { channel, who } => (channel, Some(WriterChange::Revoke { who })),
+        Writers::Revoke { channel, who } | Writers::Member(Member::Remove { channel, who }) => {
+            (channel, Some(WriterChange::Revoke { who }))
+        }
         Writers::Rotate { channel, to: None } => (channel, Some(WriterChange::Rotate)),
         Writers::Rotate { channel, to: Some(writer) } => {
             right(&writer, Right::Succeed)?;

@@ -166,7 +166,12 @@ async fn find(node: &Mesh, channel: ChannelId, item: &str) -> Result<u64, Error>
 async fn refuse_what_never_comes(node: &Mesh, id: ChannelId, seq: u64) -> Result<(), Error> {
     let channel = node.channel(id).await?;
     let is_alone = channel.role == "owner" && channel.writers < 2;
-    let is_gone = seq < channel.next && node.items(id, seq..seq + 1).await?.items.is_empty();
+    let here = node.items(id, seq..seq + 1).await?.items.pop();
+    if here.as_ref().is_some_and(|item| item.state == "sealed") {
+        let why = format!("item {seq} of {:?} was written for others only", channel.name);
+        return Err(Error::new(ErrorKind::Permission, why));
+    }
+    let is_gone = seq < channel.next && here.is_none();
     if !is_alone && !is_gone {
         return Ok(());
     }

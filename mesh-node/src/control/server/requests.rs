@@ -54,8 +54,13 @@ pub(super) async fn answer(
         }
         Request::Doctor => findings(node.doctor().await?, client).await,
         Request::Examine { who } => findings(node.examine(&who).await?, client).await,
-        Request::NewChannel { name } => {
-            client.say(&Answer::Channel(node.create_channel(&name).await?)).await
+        Request::NewChannel { name, private } => {
+            let made = if private {
+                node.create_private_channel(&name).await
+            } else {
+                node.create_channel(&name).await
+            };
+            client.say(&Answer::Channel(made?)).await
         }
         Request::Channels => {
             for channel in node.channels().await? {
@@ -64,10 +69,7 @@ pub(super) async fn answer(
             Ok(())
         }
         Request::Follow { link } => {
-            let link: ChannelLink = link
-                .parse()
-                .map_err(|bad| Error::new(ErrorKind::Usage, format!("{link:?}: {bad}")))?;
-            client.say(&Answer::Channel(node.follow(link).await?)).await
+            client.say(&Answer::Channel(node.follow(channel_link(&link)?).await?)).await
         }
         Request::Unfollow { channel } => node.unfollow(node.resolve(&channel).await?).await,
         Request::Publish { channel, paths } => {
@@ -96,8 +98,8 @@ pub(super) async fn answer(
             get::get((&node, channel), items, (destination(to)?, existing), client).await
         }
         Request::RequestRight { channel, name, right } => {
-            let channel = node.resolve(&channel).await?;
-            let link = node.request_right(channel, &name, right.into()).await?;
+            let id = node.resolve(&channel).await?;
+            let link = node.request_right(id, &name, right.into()).await?;
             client.say(&Answer::Link(link.to_string())).await
         }
         Request::Writers { channel, change } => {
@@ -125,6 +127,10 @@ async fn writers(
         client.say(&Answer::Writer(writer)).await?;
     }
     Ok(())
+}
+
+fn channel_link(text: &str) -> Result<ChannelLink, Error> {
+    text.parse().map_err(|bad| Error::new(ErrorKind::Usage, format!("{text:?}: {bad}")))
 }
 
 /// What a writer asks of the owner of `channel`.

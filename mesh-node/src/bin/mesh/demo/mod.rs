@@ -99,7 +99,8 @@ impl Story<'_> {
         let publisher = self.stage.hide("publisher", &relay)?;
         self.teller
             .step("a publisher starts, and a relay: nobody else can reach the publisher", 0)?;
-        let channel = publisher.channel(&Request::NewChannel { name: "demo".into() })?;
+        let channel =
+            publisher.channel(&Request::NewChannel { name: "demo".into(), private: false })?;
         let paths = vec![self.source.clone()];
         let request = Request::Publish { channel: channel.channel.clone(), paths };
         let mut answers = publisher.ask(&request)?;

@@ -1,0 +1,251 @@
+//! Private channels: who reads what, and who only keeps it for others.
+
+use mesh_sync::{ChannelName, ItemState, MemoryStore, Refused, Store, Sync, Table};
+use mesh_wire::codec::{Extensions, Wire};
+use mesh_wire::invite::WriterLink;
+use mesh_wire::message::sync::{ItemKind, Right};
+use mesh_wire::sign::{Context, SigningKey};
+use mesh_wire::{ChannelId, Input, Label, Rng, limits};
+
+use crate::pump::{Carried, Pump};
+use crate::world::*;
+
+fn node(seed: u8) -> Sync<MemoryStore> {
+    Sync::open(MemoryStore::default(), Rng::from_seed([seed; 32])).unwrap()
+}
+
+/// Node 0 has a private channel, the others follow it in a line.
+fn line(count: usize) -> (Pump, ChannelId) {
+    let mut pump = Pump::new((0..count).map(|seed| node(seed as u8)).collect());
+    let now = pump.now;
+    let name = Label::new("family").unwrap();
+    let channel = pump.nodes[0].create_private_channel(now, &name).unwrap();
+    for follower in 1..count {
+        pump.nodes[follower].follow(now, channel).unwrap();
+        pump.connect(follower - 1, follower);
+    }
+    pump.settle();
+    (pump, channel)
+}
+
+/// Lets a node in; the number of its log.
+fn let_in(
+    pump: &mut Pump,
+    (owner, node): (usize, usize),
+    channel: &ChannelId,
+    right: Right,
+) -> u32 {
+    let name: ChannelName = Label::new(&format!("member {node}")).unwrap();
+    let now = pump.now;
+    let link = pump.nodes[node].request_right(now, channel, (name, right)).unwrap();
+    let link = link.to_string().parse().unwrap();
+    pump.nodes[owner].grant(now, &link, None).unwrap();
+    pump.settle();
+    pump.nodes[node].writers(channel).unwrap().iter().rfind(|writer| writer.is_ours).unwrap().log
+}
+
+fn write(pump: &mut Pump, node: usize, channel: &ChannelId, what: &str) -> Result<(), Refused> {
+    let now = pump.now;
+    pump.nodes[node].publish(now, channel, vec![text(what)])?;
+    pump.settle();
+    Ok(())
+}
+
+/// What a node reads, in order; `…` for what is sealed to it.
+fn read(pump: &Pump, node: usize, channel: &ChannelId) -> Vec<String> {
+    let items = pump.nodes[node].items(channel, 0..u64::MAX).unwrap().into_iter();
+    let contents = items.filter(|item| item.header.kind == ItemKind::Text);
+    let words = contents.map(|item| {
+        let (status, body) = pump.nodes[node].item(channel, item.number).unwrap().unwrap();
+        assert_eq!(status, item);
+        assert_eq!(body.is_none(), item.state == ItemState::Sealed);
+        body.map_or("…".into(), |body| String::from_utf8(body.to_vec()).unwrap())
+    });
+    words.collect()
+}
+
+// spec: SYNC-40, SYNC-41, SYNC-42
+#[test]
+fn g_02_members_read_what_is_written_while_they_are_and_nothing_else() {
+    let (mut pump, channel) = line(4);
+    assert!((0..4).all(|node| pump.nodes[node].channel(&channel).unwrap().private));
+    write(&mut pump, 0, &channel, "alone").unwrap();
+    assert_eq!(write(&mut pump, 2, &channel, "no"), Err(Refused::NotYours));
+    let ada = let_in(&mut pump, (0, 2), &channel, Right::Write);
+    write(&mut pump, 2, &channel, "hello").unwrap();
+    write(&mut pump, 0, &channel, "welcome").unwrap();
+    let_in(&mut pump, (0, 3), &channel, Right::Write);
+    write(&mut pump, 3, &channel, "me too").unwrap();
+    let now = pump.now;
+    pump.nodes[0].revoke(now, &channel, ada).unwrap();
+    pump.settle();
+    write(&mut pump, 3, &channel, "is she gone?").unwrap();
+    write(&mut pump, 0, &channel, "yes").unwrap();
+    assert_eq!(write(&mut pump, 2, &channel, "no"), Err(Refused::Ended));
+    let all = ["alone", "hello", "welcome", "me too", "is she gone?", "yes"];
+    assert_eq!(read(&pump, 0, &channel), all);
+    assert_eq!(read(&pump, 2, &channel), ["…", "hello", "welcome", "me too", "…", "…"]);
+    assert_eq!(read(&pump, 3, &channel), ["…", "…", "…", "me too", "is she gone?", "yes"]);
+    // Who is in between keeps it for others, and reads nothing.
+    assert_eq!(read(&pump, 1, &channel), ["…"; 6]);
+    assert!((0..4).all(|node| pump.faults(node).is_empty()));
+    // All of it is still so after a restart.
+    for node in 0..4 {
+        let before = read(&pump, node, &channel);
+        let store = pump.nodes[node].store().clone();
+        pump.nodes[node] = Sync::open(store, Rng::from_seed([node as u8 + 50; 32])).unwrap();
+        assert_eq!(read(&pump, node, &channel), before, "node {node}");
+    }
+}
+
+/// Nothing of what members write stands in what others hold or carry.
+// spec: SYNC-42
+#[test]
+fn g_02_those_in_between_hold_no_word_of_it() {
+    let (mut pump, channel) = line(3);
+    let_in(&mut pump, (0, 2), &channel, Right::Write);
+    let now = pump.now;
+    let secret = "the cake is under the stairs";
+    let mut item = text(secret);
+    item.kind = ItemKind::File;
+    item.name = Label::new("surprise.txt").unwrap();
+    pump.nodes[0].publish(now, &channel, vec![item]).unwrap();
+    let mut carried = Vec::new();
+    pump.run(SOON, |_, message| {
+        carried.extend_from_slice(&mesh_wire::Wire::to_bytes(&message));
+        Carried::As(message)
+    });
+    for table in Table::ALL {
+        let scan = |key: &[u8], value: &[u8]| {
+            carried.extend_from_slice(&[key, value].concat());
+            true
+        };
+        pump.nodes[1].store().scan(table, &[], &mut { scan }).unwrap();
+    }
+    for word in [secret, "surprise", "cake"] {
+        let found = carried.windows(word.len()).any(|window| window == word.as_bytes());
+        assert!(!found, "{word:?} is there for all to see");
+    }
+    let last = pump.nodes[2].items(&channel, 0..100).unwrap().pop().unwrap();
+    assert_eq!(last.header.name.as_str(), "surprise.txt");
+    assert_eq!(last.header.size, secret.len() as u64);
+}
+
+// spec: SYNC-41
+#[test]
+fn a_private_channel_outlives_its_owners_key_and_its_owner() {
+    let (mut pump, channel) = line(3);
+    let_in(&mut pump, (0, 1), &channel, Right::Write);
+    write(&mut pump, 1, &channel, "one").unwrap();
+    let now = pump.now;
+    pump.nodes[0].rotate(now, &channel).unwrap();
+    pump.settle();
+    write(&mut pump, 1, &channel, "two").unwrap();
+    write(&mut pump, 0, &channel, "three").unwrap();
+    assert_eq!(read(&pump, 0, &channel), ["one", "two", "three"]);
+    assert_eq!(read(&pump, 1, &channel), ["one", "two", "three"]);
+    // Handed to somebody who was no member: it gives out the next keys.
+    let_in(&mut pump, (0, 2), &channel, Right::Succeed);
+    write(&mut pump, 2, &channel, "four").unwrap();
+    write(&mut pump, 1, &channel, "five").unwrap();
+    assert_eq!(read(&pump, 1, &channel), ["one", "two", "three", "four", "five"]);
+    assert_eq!(read(&pump, 2, &channel), ["…", "…", "…", "four", "five"]);
+    assert_eq!(read(&pump, 0, &channel), ["one", "two", "three", "…", "…"]);
+    assert!((0..3).all(|node| pump.faults(node).is_empty()));
+}
+
+// spec: SYNC-40
+#[test]
+fn what_does_not_fit_into_a_private_channel_is_refused_in_words() {
+    let (mut pump, channel) = line(2);
+    let now = pump.now;
+    let bytes = content(&mut Rng::from_seed([3; 32]), 100_000);
+    let blob = adopt(&mut pump.nodes[0], now, &bytes).unwrap();
+    let refused = pump.nodes[0].publish(now, &channel, vec![file("large", blob)]);
+    assert_eq!(refused, Err(Refused::TooLargeToSeal));
+    assert!(Refused::TooLargeToSeal.to_string().contains("15 kB"));
+    let longest = "x".repeat(15 << 10);
+    write(&mut pump, 0, &channel, &longest).unwrap();
+    let over = write(&mut pump, 0, &channel, &"x".repeat(limits::INLINE_BYTES));
+    assert_eq!(over, Err(Refused::TooLargeToSeal));
+    // Who asks in the manner of an open channel gets no right without a key to seal to.
+    let name = ChannelName::default();
+    let link = pump.nodes[1].request_right(now, &channel, (name, Right::Write)).unwrap();
+    let bare = WriterLink { extensions: Default::default(), ..link };
+    assert_eq!(pump.nodes[0].grant(now, &bare, None), Err(Refused::NotAccepted));
+}
+
+/// A writer asks for keys to be sealed to a point of small order: nobody can open them, and the
+/// owner's node does not try again and again.
+// spec: SYNC-41
+#[test]
+fn who_names_a_key_that_nobody_can_have_reads_nothing() {
+    let (mut pump, channel) = line(1);
+    let now = pump.now;
+    for order in [1, 2] {
+        let key = SigningKey::from_seed(&[order; 32]);
+        let mut point = [0; 32];
+        point[0] = order - 1;
+        let extensions = Extensions::one(1, &point).unwrap();
+        let mut consent = Wire::to_bytes(&channel).to_vec();
+        consent.push(0);
+        extensions.write(&mut consent);
+        let link = WriterLink {
+            channel,
+            writer: key.writer(),
+            right: Right::Write,
+            acceptance: key.sign(Context::Acceptance, &consent),
+            name: ChannelName::default(),
+            extensions,
+        };
+        let granted = pump.nodes[0].grant(now, &link, None);
+        assert_eq!(granted.is_ok(), order == 2, "zeros name no key at all: {granted:?}");
+    }
+    let items = pump.nodes[0].channel(&channel).unwrap().items;
+    assert_eq!(items, 4, "a genesis, keys, a grant, keys");
+    write(&mut pump, 0, &channel, "hello").unwrap();
+    assert_eq!(read(&pump, 0, &channel), ["hello"]);
+}
+
+/// Three who all know each other, and commands that come while messages are on their way: nobody
+/// waits for a repetition.
+// spec: SYNC-11, SYNC-14
+#[test]
+fn commands_amid_messages_leave_nobody_waiting() {
+    for seed in 0..300 {
+        let mut rng = Rng::from_seed([seed as u8; 32]);
+        let mut pump = Pump::new((0..3).map(|seed| node(seed as u8)).collect());
+        let now = pump.now;
+        let name = Label::new("family").unwrap();
+        let channel = pump.nodes[0].create_private_channel(now, &name).unwrap();
+        let mut ends = Vec::new();
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            let [here, there] = pump.connect(one, other);
+            ends.extend([(one, here, other, there), (other, there, one, here)]);
+        }
+        let mut some = |pump: &mut Pump| {
+            for _ in 0..rng.below(60) {
+                let (from, out, to, into) = ends[rng.below(6) as usize];
+                if let Some(message) = pump.poll(from, out) {
+                    pump.handle(to, Input::Receive(into, message));
+                }
+            }
+        };
+        for follower in 1..3 {
+            pump.nodes[follower].follow(now, channel).unwrap();
+            some(&mut pump);
+        }
+        pump.exchange(|_, message| Carried::As(message));
+        let name: ChannelName = Label::new("Bob").unwrap();
+        let link = pump.nodes[1].request_right(now, &channel, (name, Right::Write)).unwrap();
+        pump.nodes[0].grant(now, &link, None).unwrap();
+        some(&mut pump);
+        pump.nodes[0].publish(now, &channel, vec![text("for us")]).unwrap();
+        some(&mut pump);
+        pump.nodes[0].publish(now, &channel, vec![text("bread")]).unwrap();
+        pump.exchange(|_, message| Carried::As(message));
+        for node in 0..3 {
+            assert_eq!(read(&pump, node, &channel).len(), 2, "seed {seed}, node {node}");
+        }
+    }
+}
