@@ -65,9 +65,6 @@ pub enum Refused {
     /// Somebody else says who may write.
     #[error("only the channel's owner says who may write in it")]
     NotOwner,
-    /// A link to another channel.
-    #[error("the writer asks for another channel than this one")]
-    OtherChannel,
     /// The consent is not the writer's.
     #[error("the writer has not signed this: ask for what `mesh channel request` prints there")]
     NotAccepted,

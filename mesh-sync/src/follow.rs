@@ -71,6 +71,10 @@ impl<S: Store> Sync<S> {
     /// A neighbour says what it has of a log.
     fn hear(&mut self, link: LinkId, id: &ChannelId, log: &LogSummary) -> Result<(), Trouble> {
         let at = LogId { channel: *id, log: log.log };
+        if self.library.log(&at).is_none() {
+            // Nobody has opened it here: it is said again when somebody has.
+            return Ok(());
+        }
         let size = self.library.valid(&at);
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         let Some(talk) = peer.matched.get_mut(id).map(|matched| matched.talk(log.log)) else {

@@ -71,13 +71,13 @@ pub(crate) fn standing(channel: &Channel, log: u32, matched: &Matched) -> Standi
     if told == Some(news) || matched.said.is_waiting() || is_pushed {
         return Standing::Nothing;
     }
-    let knows = matched.knows(&channel.charter, log);
-    let size = match news {
-        Told::Here(size) => size,
-        // Who does not know the writer cannot tell what it has signed.
-        Told::Fork | Told::Branch(_) if !knows => return Standing::Nothing,
-        Told::Fork | Told::Branch(_) => return Standing::Tell,
-    };
+    let theirs = matched.theirs(log);
+    let offers = matched.offer && theirs.is_none() && channel.own() == Some(log);
+    // Who does not know the writer could do nothing with it, and would have to remember it.
+    if !offers && !matched.knows(&channel.charter, log) {
+        return Standing::Nothing;
+    }
+    let Told::Here(size) = news else { return Standing::Tell };
     if told.is_none() && size == 0 && log != ORIGIN {
         return Standing::Nothing;
     }
@@ -88,13 +88,12 @@ pub(crate) fn standing(channel: &Channel, log: u32, matched: &Matched) -> Standi
         return Standing::Nothing;
     }
     let is_ours = channel.key(log).is_some();
-    let Some(theirs) = matched.theirs(log) else {
-        let offers = matched.offer && channel.own() == Some(log);
+    let Some(theirs) = theirs else {
         return if offers { Standing::Offer } else { Standing::Tell };
     };
     // Who has been told of the items before has asked for them; nobody but their writer gives
     // them unasked to somebody new, as others may do the same.
-    if (told.is_none() && !is_ours) || !knows {
+    if told.is_none() && !is_ours {
         return Standing::Tell;
     }
     let lacking = theirs.size..size;

@@ -215,10 +215,11 @@ impl Charter {
     fn check(&mut self, place: &Place, item: &Checked) -> Result<(), Fault> {
         let checkpoint = Checkpoint::from_bytes(item.body.clone())?;
         let mut last = None;
-        for LogState { log, size, .. } in checkpoint.logs.iter() {
+        for LogState { log, size, root, .. } in checkpoint.logs.iter() {
             let ascends = last.replace(log).is_none_or(|last| last < log);
             let is_other = log != place.log && self.writer(log).is_some();
-            if !ascends || !is_other || size >= limits::LOG_ITEMS {
+            let has_root = (size == 0) == (root == UNKNOWN);
+            if !ascends || !is_other || !has_root || size >= limits::LOG_ITEMS {
                 return Err(UNRULY);
             }
         }

@@ -64,8 +64,7 @@ pub(crate) struct Peer {
 /// A channel that both sides share.
 #[derive(Default)]
 pub(crate) struct Matched {
-    /// What is said of its logs, by their numbers. They may speak of logs that nobody has opened
-    /// here yet.
+    /// What is said of its logs, by their numbers: of those that somebody has opened here.
     pub(crate) logs: BTreeMap<u32, Talk>,
     /// The serial of their newest summary.
     pub(crate) summary_heard: Option<u32>,

@@ -266,49 +266,31 @@ fn a_log_frozen_before_its_end_is_not_said_for_ever() {
 // spec: SYNC-39
 #[test]
 fn two_control_histories_make_nobody_forge() {
-    let (mut pump, channel) = line(3);
-    pump.disconnect();
-    let now = pump.now;
-    let copy = pump.nodes[0].store().clone();
-    pump.nodes.push(Sync::open(copy, Rng::from_seed([7; 32])).unwrap());
-    let one = request(&mut pump, 1, &channel, Right::Write);
-    let two = request(&mut pump, 2, &channel, Right::Write);
-    pump.nodes[0].grant(now, &one, None).unwrap();
-    pump.nodes[3].grant(now, &two, None).unwrap();
-    write(&mut pump, 3, &channel, "x").unwrap();
-    pump.connect(0, 1);
-    pump.connect(3, 2);
-    pump.settle();
-    write(&mut pump, 1, &channel, "by one").unwrap();
-    write(&mut pump, 2, &channel, "by two").unwrap();
-    pump.settle();
-    pump.disconnect();
-    pump.connect(1, 2);
-    pump.settle();
-    assert!(pump.faults(1).is_empty() && pump.faults(2).is_empty());
-}
-/// The same, and only one of the two writers writes.
-#[test]
-fn two_control_histories_make_nobody_forge_items() {
-    let (mut pump, channel) = line(3);
-    pump.disconnect();
-    let now = pump.now;
-    let copy = pump.nodes[0].store().clone();
-    pump.nodes.push(Sync::open(copy, Rng::from_seed([7; 32])).unwrap());
-    let one = request(&mut pump, 1, &channel, Right::Write);
-    let two = request(&mut pump, 2, &channel, Right::Write);
-    pump.nodes[0].grant(now, &one, None).unwrap();
-    pump.nodes[3].grant(now, &two, None).unwrap();
-    write(&mut pump, 3, &channel, "x").unwrap();
-    pump.connect(0, 1);
-    pump.connect(3, 2);
-    pump.settle();
-    write(&mut pump, 1, &channel, "by one").unwrap();
-    pump.settle();
-    pump.disconnect();
-    pump.connect(1, 2);
-    pump.settle();
-    assert!(pump.faults(1).is_empty() && pump.faults(2).is_empty());
+    for writers in [1, 2] {
+        let (mut pump, channel) = line(3);
+        pump.disconnect();
+        let now = pump.now;
+        let copy = pump.nodes[0].store().clone();
+        pump.nodes.push(Sync::open(copy, Rng::from_seed([7; 32])).unwrap());
+        let one = request(&mut pump, 1, &channel, Right::Write);
+        let two = request(&mut pump, 2, &channel, Right::Write);
+        pump.nodes[0].grant(now, &one, None).unwrap();
+        pump.nodes[3].grant(now, &two, None).unwrap();
+        write(&mut pump, 3, &channel, "x").unwrap();
+        pump.connect(0, 1);
+        pump.connect(3, 2);
+        pump.settle();
+        write(&mut pump, 1, &channel, "by one").unwrap();
+        if writers == 2 {
+            write(&mut pump, 2, &channel, "by two").unwrap();
+        }
+        pump.settle();
+        pump.disconnect();
+        pump.connect(1, 2);
+        pump.settle();
+        assert!([1, 2].iter().all(|node| pump.nodes[*node].channel(&channel).unwrap().forked));
+        assert!(pump.faults(1).is_empty() && pump.faults(2).is_empty());
+    }
 }
 
 /// A restored owner lets the same writer in again, elsewhere in its log.
