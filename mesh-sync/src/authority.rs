@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use mesh_wire::invite::WriterLink;
 use mesh_wire::message::sync::Right;
+use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Now, UnixTime};
 
 use crate::channel::ChannelName;
@@ -69,6 +70,19 @@ impl<S: Store> Sync<S> {
         self.is_open()?;
         let checked = self.library.check(now.unix, channel, None);
         self.written(now, channel, checked)
+    }
+
+    /// Says where on the web a channel of this node is, too: the best place first.
+    // spec: SYNC-58
+    pub fn name_origins(
+        &mut self,
+        now: Now,
+        channel: &ChannelId,
+        urls: &[OriginUrl],
+    ) -> Result<Range<u64>, Refused> {
+        self.is_open()?;
+        let named = self.library.name_origins(now.unix, channel, urls);
+        self.written(now, channel, named)
     }
 
     /// What is known of channels has changed: in those of this node rights may end, and members may

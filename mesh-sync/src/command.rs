@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::message::sync::ItemKind;
+use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Label, Now, limits};
 use thiserror::Error;
 
@@ -165,6 +166,24 @@ impl<S: Store> Sync<S> {
         let followed = self.library.follow(channel);
         self.durable(now, followed)?;
         self.share();
+        Ok(())
+    }
+
+    /// A channel that is followed is at this place on the web, too, says a person.
+    // spec: SYNC-58
+    pub fn follow_at(
+        &mut self,
+        now: Now,
+        channel: &ChannelId,
+        origin: OriginUrl,
+    ) -> Result<(), Refused> {
+        self.is_open()?;
+        let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
+        if known.origin.as_ref() != Some(&origin) {
+            let kept = self.library.keep_origin(channel, origin).map_err(Refused::Store);
+            self.durable(now, kept)?;
+            self.origins.is_stale = true;
+        }
         Ok(())
     }
 

@@ -50,6 +50,10 @@ impl<S: Store> Sync<S> {
             peer.hungry = true;
             self.fetch.news();
         }
+        let claim = summary.claims.iter().next();
+        if !peer.is_origin && core::mem::replace(&mut matched.claim, claim) != matched.claim {
+            self.claims_changed(now, &id);
+        }
         for log in summary.logs.iter() {
             self.hear(link, &id, &log)?;
         }
@@ -133,7 +137,7 @@ impl<S: Store> Sync<S> {
         if self.health.is_full(now) {
             return;
         }
-        let mut best: Option<(u32, u64, LinkId)> = None;
+        let mut best: Option<(bool, u32, u64, LinkId)> = None;
         for (link, peer) in &self.peers {
             let Some(matched) = peer.matched.get(&at.channel) else { continue };
             let talk = matched.logs.get(&at.log);
@@ -145,11 +149,11 @@ impl<S: Store> Sync<S> {
             let unanswered = talk.map_or(0, |talk| talk.unanswered);
             let answers = unanswered < limits::UNANSWERED && matched.knows(charter, at.log);
             if peer.trusted && answers && theirs > first {
-                let candidate = (unanswered, u64::MAX - theirs, *link);
+                let candidate = (peer.is_origin, unanswered, u64::MAX - theirs, *link);
                 best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
         }
-        if let Some((_, _, link)) = best {
+        if let Some((_, _, _, link)) = best {
             self.begin(now, link, at, first);
         }
     }
@@ -281,6 +285,7 @@ impl<S: Store> Sync<S> {
         if rules == Rules::New {
             self.peers.values_mut().for_each(|peer| peer.served.tell_all());
             self.events.tell(Event::WritersChanged { channel: *id });
+            self.origins.is_stale = true;
             self.unsettled.insert(*id);
             self.seek(now, id);
         }

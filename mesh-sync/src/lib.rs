@@ -17,6 +17,7 @@
 //! | how items flow in | `follow` |
 //! | how items and groups flow out | `standing`, `serve` |
 //! | which groups are asked of whom | `fetch` |
+//! | how a plain web server takes a neighbour's place | `origin` |
 //! | how two peers find out in what two sets differ | [`set`] |
 #![no_std]
 #![cfg_attr(
@@ -38,6 +39,7 @@ mod follow;
 mod health;
 mod library;
 mod merkle;
+mod origin;
 mod peer;
 mod receive;
 mod serve;
@@ -51,6 +53,9 @@ pub use blob::{BlobId, Outboard, OutboardBuilder};
 pub use channel::ChannelName;
 pub use command::{Content, NewItem, Refused};
 pub use event::Event;
+pub use origin::{
+    Bundle, Download, DownloadError, OriginState, OriginStatus, Reach, Uplink, is_origin,
+};
 pub use status::{
     BlobStatus, ChannelStatus, ItemState, ItemStatus, Role, Sharer, WriterState, WriterStatus,
 };

@@ -49,6 +49,7 @@ impl<S: Store> Sync<S> {
         self.fetch.lost(link, &mut self.peers);
         self.fetch.news();
         self.seek_all(now);
+        self.blame_origin(now, link);
     }
 
     fn take(&mut self, now: Time, link: LinkId, message: SyncMessage) -> Result<(), Trouble> {

@@ -131,6 +131,7 @@ impl<S: Store> Sync<S> {
             }
             Account::Summary(summary) => {
                 matched.blobs_told = Some(summary.blobs);
+                matched.claim_told = summary.claims.iter().next();
                 for log in summary.logs.iter() {
                     matched.talk(log.log).told = Some(Told::Here(log.size));
                 }
@@ -175,7 +176,9 @@ impl<S: Store> Sync<S> {
             return Ok(fork.map(|(told, fork)| Account::Fork(told, fork)));
         }
         let (blobs, logs) = (channel.counts.blobs_here, List::new(&summaries));
-        Ok(Some(Account::Summary(Summary { serial: 0, channel: index, blobs, logs })))
+        let claims = List::new(&channel.claim);
+        let summary = Summary { serial: 0, channel: index, blobs, claims, logs };
+        Ok(Some(Account::Summary(summary)))
     }
 
     /// Asks for items.

@@ -53,6 +53,8 @@ pub(crate) fn due(channel: &Channel, matched: &Matched) -> Due {
         }
     }
     let are_blobs_new = matched.blobs_told.is_some_and(|told| told != channel.counts.blobs_here);
+    let is_claim_new = matched.blobs_told.is_some() && matched.claim_told != channel.claim;
+    let are_blobs_new = are_blobs_new || is_claim_new;
     let is_free = !matched.said.is_waiting() && !matched.is_catching_up();
     if !logs.is_empty() || (are_blobs_new && is_free && !are_items_due) {
         Due::Logs(logs)

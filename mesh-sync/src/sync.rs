@@ -14,6 +14,7 @@ use crate::event::{Event, Events};
 use crate::fetch::{Fetch, Peers};
 use crate::health::Health;
 use crate::library::Library;
+use crate::origin::Origins;
 use crate::peer::Peer;
 use crate::peer::slots::Slots;
 use crate::peer::turns::Class;
@@ -26,6 +27,7 @@ pub struct Sync<S: Store> {
     pub(crate) fetch: Fetch,
     pub(crate) events: Events,
     pub(crate) health: Health,
+    pub(crate) origins: Origins,
     pub(crate) rng: Rng,
     /// Channels of which something new is known: who writes them, or what others have.
     pub(crate) unsettled: BTreeSet<ChannelId>,
@@ -44,6 +46,7 @@ impl<S: Store> Sync<S> {
             fetch: Fetch::new(seed),
             events: Events::default(),
             health: Health::default(),
+            origins: Origins::new(rng.fork("origins")),
             rng,
             unsettled: BTreeSet::new(),
             commit_at: None,
@@ -118,6 +121,7 @@ impl<S: Store> Sync<S> {
     /// The list of channels has changed: brings every link's list in line with it.
     // spec: SYNC-9
     pub(crate) fn share(&mut self) {
+        self.origins.is_stale = true;
         let sound = self.library.channels.values().filter(|channel| !channel.damaged);
         let channels: BTreeSet<ChannelId> = sound.map(|channel| channel.id).collect();
         for peer in self.peers.values_mut() {
@@ -130,7 +134,7 @@ impl<S: Store> Sync<S> {
         self.fetch.news();
     }
 
-    fn link_up(&mut self, link: LinkId, info: Link) {
+    pub(crate) fn link_up(&mut self, link: LinkId, info: Link) {
         // A link without a session has nothing to say to this layer.
         let Some(secured) = info.secured else { return };
         let rng = Rng::from_seed(self.rng.bytes());
@@ -160,12 +164,13 @@ impl<S: Store> Sync<S> {
         }
     }
 
-    fn link_down(&mut self, now: Time, link: LinkId) {
+    pub(crate) fn link_down(&mut self, now: Time, link: LinkId) {
         self.peers.remove(&link);
         self.fetch.lost(link, &mut self.peers);
         if self.health.closed().is_none() {
             self.seek_all(now);
         }
+        self.all_claims_changed(now);
     }
 
     fn tick(&mut self, now: Time) -> Result<(), StoreError> {
@@ -182,6 +187,7 @@ impl<S: Store> Sync<S> {
         if self.chores_at.is_some_and(|at| at <= now) {
             self.chores(now);
         }
+        self.tick_origins(now);
         Ok(())
     }
 
@@ -316,7 +322,11 @@ impl<S: Store> Machine for Sync<S> {
         let wake = |at: Option<Time>, reason| at.map(|at| Wake { at, reason });
         let commit = wake(self.commit_at, "commit");
         let chores = wake(self.chores_at, "repeat what was not answered");
-        Wake::earlier(self.health.wake_at(), Wake::earlier(commit, chores))
+        let own = Wake::earlier(commit, chores);
+        match self.health.closed() {
+            Some(_) => Wake::earlier(self.health.wake_at(), own),
+            None => Wake::earlier(Wake::earlier(self.health.wake_at(), own), self.origins.wake_at()),
+        }
     }
 
     fn weight(&self) -> usize {

@@ -11,15 +11,27 @@ use thiserror::Error;
 use crate::codec::{Extensions, Wire};
 use crate::id::WriterId;
 use crate::message::sync::Right;
+use crate::origin::OriginUrl;
 use crate::{ChannelId, Label, layout, limits};
 
-/// All that a follower needs: the channel's id. Written as `mesh:` and the base32 form (RFC 4648,
-/// without padding, lower or upper case) of: kind (1 byte, 1 for a channel), the id (32 bytes),
-/// and the first 4 bytes of the BLAKE3 hash of what stands before, so that a slip of the pen is
-/// noticed.
+/// All that a follower needs: the channel's id, and perhaps where on the web the channel is, too.
+/// Written as `mesh:` and the base32 form (RFC 4648, without padding, lower or upper case) of: kind
+/// (1 byte, 1 for a channel, 3 with a url), the id (32 bytes), the url, and the first 4 bytes of
+/// the BLAKE3 hash of what stands before, so that a slip of the pen is noticed.
 // spec: WIRE-10
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChannelLink(pub ChannelId);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelLink {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Where to get it if nobody around has it.
+    pub origin: Option<OriginUrl>,
+}
+
+impl From<ChannelId> for ChannelLink {
+    fn from(channel: ChannelId) -> Self {
+        Self { channel, origin: None }
+    }
+}
 
 layout! {
     /// Somebody would write in a channel: who its owner gives the right to, and the consent that
@@ -45,7 +57,7 @@ layout! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadLink {
     /// It does not look like one.
-    #[error("a link is mesh: and letters and digits, 60 of them if it is to a channel")]
+    #[error("a link is mesh: and letters and digits, at least 60 of them")]
     Shape,
     /// It looks like one, but was changed on its way.
     #[error("the link is damaged: a character was lost or changed on its way here")]
@@ -66,6 +78,7 @@ pub enum BadLink {
 
 const CHANNEL: u8 = 1;
 const WRITER: u8 = 2;
+const CHANNEL_AT: u8 = 3;
 /// Bytes of the hash behind the rest.
 const CHECK: usize = 4;
 /// The longest text of a link that is looked at.
@@ -73,7 +86,10 @@ const LONGEST: usize = 512;
 
 impl fmt::Display for ChannelLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, CHANNEL, &self.0.to_bytes())
+        let Some(origin) = &self.origin else {
+            return write(f, CHANNEL, self.channel.as_bytes());
+        };
+        write(f, CHANNEL_AT, &[self.channel.as_bytes(), &*origin.to_bytes()].concat())
     }
 }
 
@@ -89,7 +105,15 @@ impl FromStr for ChannelLink {
     // spec: WIRE-10
     fn from_str(text: &str) -> Result<Self, BadLink> {
         match read(text)? {
-            (CHANNEL, id) => Wire::from_bytes(id).map(Self).map_err(|_| BadLink::Shape),
+            (CHANNEL, id) => {
+                ChannelId::from_bytes(id).map(Self::from).map_err(|_| BadLink::Shape)
+            }
+            (CHANNEL_AT, mut fields) if fields.len() > ChannelId::MIN_SIZE => {
+                let url = fields.split_off(ChannelId::MIN_SIZE);
+                let channel = ChannelId::from_bytes(fields).map_err(|_| BadLink::Shape)?;
+                let origin = OriginUrl::from_bytes(url).map_err(|_| BadLink::Shape)?;
+                Ok(Self { channel, origin: Some(origin) })
+            }
             (WRITER, _) => Err(BadLink::Writer),
             _ => Err(BadLink::OtherKind),
         }
@@ -103,7 +127,7 @@ impl FromStr for WriterLink {
     fn from_str(text: &str) -> Result<Self, BadLink> {
         match read(text)? {
             (WRITER, fields) => Self::from_bytes(fields).map_err(|_| BadLink::Shape),
-            (CHANNEL, _) => Err(BadLink::Channel),
+            (CHANNEL | CHANNEL_AT, _) => Err(BadLink::Channel),
             _ => Err(BadLink::OtherKind),
         }
     }
@@ -145,11 +169,11 @@ mod tests {
     // spec: WIRE-10
     #[test]
     fn links_read_what_they_write_and_notice_every_slip() {
-        let link = ChannelLink(ChannelId(core::array::from_fn(|i| i as u8)));
+        let link = ChannelLink::from(ChannelId(core::array::from_fn(|i| i as u8)));
         let text = link.to_string();
         assert_eq!(text.len(), 65);
-        assert_eq!(text.parse(), Ok(link));
-        assert_eq!(text.to_uppercase().parse(), Ok(link));
+        assert_eq!(text.parse(), Ok(link.clone()));
+        assert_eq!(text.to_uppercase().parse(), Ok(link.clone()));
         for at in 5..text.len() {
             let mut slip: String = text.clone();
             let other = if &text[at..=at] == "a" { "b" } else { "a" };
@@ -159,6 +183,11 @@ mod tests {
         for bad in ["", "mesh:", "mesh:aa", "http://x", &text[..64], &(text.clone() + "a")] {
             assert!(bad.parse::<ChannelLink>().is_err(), "{bad}");
         }
+        let url = "http://h".parse().unwrap();
+        let link = ChannelLink { origin: Some(url), ..link };
+        let text = link.to_string();
+        assert_eq!(text.parse(), Ok(link));
+        assert_eq!(text.parse::<WriterLink>(), Err(BadLink::Channel));
     }
 
     // spec: WIRE-12
@@ -176,7 +205,7 @@ mod tests {
         let text = link.to_string();
         assert_eq!(text.parse(), Ok(link.clone()));
         assert_eq!(text.parse::<ChannelLink>(), Err(BadLink::Writer));
-        assert_eq!(ChannelLink(channel).to_string().parse::<WriterLink>(), Err(BadLink::Channel));
+        assert_eq!(ChannelLink::from(channel).to_string().parse::<WriterLink>(), Err(BadLink::Channel));
         let longest = WriterLink { name: Label::new(&"n".repeat(64)).unwrap(), ..link };
         assert_eq!(longest.to_string().parse(), Ok(longest));
         let slip = text.replacen("a", "b", 1);

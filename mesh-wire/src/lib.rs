@@ -33,6 +33,7 @@ pub mod label;
 pub mod limits;
 pub mod machine;
 pub mod message;
+pub mod origin;
 pub mod rng;
 pub mod seal;
 pub mod sealed;

@@ -240,6 +240,35 @@ pub const OPEN_PAGES: usize = 64;
 pub const ASKED_PAGES: usize = 2 * OPEN_PAGES;
 /// Groups asked for and not yet received, per link.
 pub const GROUPS_IN_FLIGHT: usize = 64;
+/// Longest url of an origin, in bytes.
+pub const URL_BYTES: usize = 200;
+/// Urls that a channel names.
+pub const ORIGINS: usize = 4;
+/// Items in one file at an origin: few enough to be fetched again for one that is new.
+pub const BUNDLE_ITEMS: u64 = 256;
+/// Longest such file, in bytes: as many items of the largest size.
+pub const BUNDLE_BYTES: usize = 5 << 20;
+/// Requests under way to one origin: enough to fill a line.
+pub const DOWNLOADS: usize = 4;
+/// Groups in one request to an origin, and groups that one of those who divide a blob among them
+/// gets in a row.
+pub const STRIPE_GROUPS: u64 = 16;
+/// Longest time before an origin is first asked about a channel: neighbours may have it.
+pub const ORIGIN_WAIT: Duration = Duration::from_secs(2);
+/// Time between two looks at what an origin has; doubles whenever nothing was new.
+pub const ORIGIN_POLL: Duration = Duration::from_secs(60);
+/// Longest time between two looks at what an origin has.
+pub const ORIGIN_POLL_MAX: Duration = Duration::from_secs(16 * 60);
+/// Time before an origin that did not answer is asked again; doubles each time.
+pub const ORIGIN_RETRY: Duration = Duration::from_secs(5);
+/// Longest time before an origin that did not answer is asked again.
+pub const ORIGIN_RETRY_MAX: Duration = Duration::from_secs(16 * 60);
+/// How long nothing is asked of an origin that gave what its channel's writers have not signed.
+pub const ORIGIN_BAN: Duration = Duration::from_secs(60 * 60);
+/// How long a neighbour is believed that it gets what is new at an origin.
+pub const CLAIM_TRUST: Duration = Duration::from_secs(10 * 60);
+/// How long a neighbour is left to get a part of a blob at an origin.
+pub const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 /// Levels of a spine: one for each of the 12 nibbles of a time, and the newest millisecond.
 pub const SET_LEVELS: usize = 13;
 /// Bytes of a key in a set: its time and its id.

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
 use mesh_wire::id::{SealingKey, WriterId};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Right,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Origins, Right,
 };
+use mesh_wire::origin::OriginUrl;
 use mesh_wire::sign::{self, Context, SigningKey};
 use mesh_wire::{ChannelId, Fault, Hash, Label, UnixTime, layout, limits};
 
@@ -24,6 +25,8 @@ pub(crate) struct Charter {
     epochs: u32,
     /// The logs whose writers have got the last one.
     members: Vec<u32>,
+    /// Where on the web the channel is, too.
+    origins: Vec<OriginUrl>,
 }
 
 layout! {
@@ -32,6 +35,7 @@ layout! {
         writers: List<Writer, { limits::LOGS }>,
         epochs: u32,
         members: List<u32, { limits::LOGS }>,
+        origins: List<OriginUrl, { limits::ORIGINS }>,
     }
 }
 
@@ -75,20 +79,28 @@ const UNRULY: Fault = Fault::Forged("a control item that breaks the rules");
 impl Charter {
     /// Reads what [`Charter::to_bytes`] wrote.
     pub(crate) fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
-        let CharterRecord { writers, epochs, members } = CharterRecord::from_bytes(bytes)?;
+        let CharterRecord { writers, epochs, members, origins } =
+            CharterRecord::from_bytes(bytes)?;
         let (writers, members) = (writers.iter().collect(), members.iter().collect());
-        Ok(Self { writers, epochs, members })
+        Ok(Self { writers, epochs, members, origins: origins.iter().collect() })
     }
 
     pub(crate) fn to_bytes(&self) -> Bytes {
         let (writers, members) = (List::new(&self.writers), List::new(&self.members));
-        CharterRecord { writers, epochs: self.epochs, members }.to_bytes()
+        let origins = List::new(&self.origins);
+        CharterRecord { writers, epochs: self.epochs, members, origins }.to_bytes()
     }
 
     /// Whether only members read what is written.
     // spec: SYNC-40
     pub(crate) fn is_private(&self) -> bool {
         self.writers.first().is_some_and(|origin| origin.sealing != NOBODY)
+    }
+
+    /// Where on the web the channel is, too.
+    // spec: SYNC-58
+    pub(crate) fn origins(&self) -> &[OriginUrl] {
+        &self.origins
     }
 
     /// How many keys were given out.
@@ -139,7 +151,7 @@ impl Charter {
         match item.header.kind {
             ItemKind::Text | ItemKind::File => return Ok(()),
             ItemKind::Genesis => return self.open(item),
-            ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => {}
+            ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys | ItemKind::Origins => {}
         }
         if place.log != self.control() || item.header.size > limits::INLINE_BYTES as u64 {
             return Err(UNRULY);
@@ -148,6 +160,10 @@ impl Charter {
             ItemKind::Grant => self.grant(channel, place, item),
             ItemKind::Keys => self.give_keys(item),
             ItemKind::Checkpoint => self.check(place, item),
+            ItemKind::Origins => {
+                self.origins = Origins::from_bytes(item.body.clone())?.urls.iter().collect();
+                Ok(())
+            }
             ItemKind::Genesis | ItemKind::Text | ItemKind::File => Ok(()),
         }
     }

@@ -14,7 +14,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use mesh_wire::codec::{Opaque, Wire, varint};
 use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items};
+use mesh_wire::message::sync::{Claim, Item, ItemHeader, ItemKind, Items};
+use mesh_wire::origin::OriginUrl;
 use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Label, limits};
 
@@ -53,6 +54,10 @@ pub(crate) struct Channel {
     pub(crate) keys: BTreeMap<WriterId, Secret>,
     /// The keys under which it was written, as far as this node has got them.
     pub(crate) epochs: BTreeMap<u32, EpochSecret>,
+    /// Where on the web it is to be had, as whoever follows it has said.
+    pub(crate) origin: Option<OriginUrl>,
+    /// That this node gets it at its origin.
+    pub(crate) claim: Option<Claim>,
     /// The store no longer has what was signed: the channel is neither shared nor changed.
     pub(crate) damaged: bool,
 }
@@ -68,6 +73,8 @@ impl Channel {
             counts: Counts::default(),
             keys: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            origin: None,
+            claim: None,
             damaged: false,
         }
     }
@@ -94,6 +101,8 @@ impl Channel {
             }
             number.is_some()
         })?;
+        let origin = store.get(Table::Origins, &key::channel(&id))?;
+        channel.origin = origin.and_then(|url| OriginUrl::from_bytes(url).ok());
         let Ok(counts) = Counts::from_bytes(record) else {
             channel.damaged = true;
             return Ok(channel);

@@ -3,6 +3,7 @@
 mod pick;
 mod request;
 mod sources;
+mod stripes;
 mod walk;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -35,6 +36,8 @@ pub(crate) struct Fetch {
     /// Makes nodes that fetch the same blob begin with different groups.
     seed: u64,
     sources: Sources,
+    /// Something waits until others have had their time to get it.
+    is_held: bool,
 }
 
 /// A page in transfer.

@@ -7,7 +7,7 @@ use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{CvsWant, GroupsWant, PageAsk, PageDrop};
 use mesh_wire::{LinkId, Time, limits};
 
-use super::{Cvs, Fetch, Flight, Peers, land, pick};
+use super::{Cvs, Fetch, Flight, Peers, land, pick, stripes};
 use crate::blob::Bitmap;
 use crate::peer::{Asked, Peer};
 
@@ -38,7 +38,7 @@ impl Fetch {
             return Some(ask);
         }
         if peer.pace.is_alive()
-            && let Some(want) = self.want_cvs(now, link, peer)
+            && let Some(want) = self.want_cvs(now, link, peers)
         {
             return Some(want);
         }
@@ -74,10 +74,16 @@ impl Fetch {
 
     /// Asks for the chaining values of the first page that lacks them.
     // spec: SYNC-18
-    fn want_cvs(&mut self, now: Time, link: LinkId, peer: &Peer) -> Option<SyncMessage> {
+    fn want_cvs(&mut self, now: Time, link: LinkId, peers: &Peers) -> Option<SyncMessage> {
+        let peer = peers.get(&link)?;
         for page in &mut self.pages {
             let Cvs::Lacking(level, None) = page.cvs else { continue };
             let Some(handle) = peer.handles.get(&page.id) else { continue };
+            let all = Bitmap::first(page.id.groups());
+            if peer.is_origin && stripes::of_origin(now, link, (page, all), peers).is_empty() {
+                self.is_held = true;
+                continue;
+            }
             if peer.asked.get(handle).is_some_and(|asked| !asked.have.is_empty()) {
                 page.cvs = Cvs::Lacking(level, Some((link, now)));
                 return Some(CvsWant { handle: *handle, level: level as u8 }.into());
@@ -94,11 +100,16 @@ impl Fetch {
         if room == 0 {
             return None;
         }
-        let (at, handle, candidates) = self.free(peer).or_else(|| self.late(now, link, peer))?;
+        let is_origin = peer.is_origin;
+        let (at, handle, candidates) = match is_origin {
+            true => self.free_at_origin(now, link, peers)?,
+            false => self.free(peer).or_else(|| self.late(now, link, peer))?,
+        };
         let page = self.pages.get_mut(at)?;
         let id = page.id;
         let has = |peer: &Peer| Some(peer.asked.get(peer.handles.get(&id)?)?.have);
-        let neighbours: Vec<Bitmap> = peers.values().filter_map(has).collect();
+        let alike = peers.values().filter(|peer| peer.is_origin == is_origin);
+        let neighbours: Vec<Bitmap> = alike.filter_map(has).collect();
         // What several neighbours have is left to all of them, so that all send at once.
         let has_some = |have: &&Bitmap| candidates.minus(have).count() < candidates.count();
         let owners = neighbours.iter().filter(has_some).count();
@@ -119,6 +130,32 @@ impl Fetch {
             let free = asked.have.minus(&known);
             (!free.is_empty()).then_some((at, handle, free))
         })
+    }
+
+    /// The same of an origin: what no neighbour has, and is this node's to get.
+    // spec: SYNC-62
+    fn free_at_origin(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        peers: &Peers,
+    ) -> Option<(usize, u32, Bitmap)> {
+        let peer = peers.get(&link)?;
+        for (page, at) in self.pages.iter().zip(0..) {
+            let Some((handle, asked)) = handle(peer, page) else { continue };
+            let mut known = page.here;
+            page.flights.iter().for_each(|flight| known.insert(flight.group));
+            let free = asked.have.minus(&known);
+            if !page.is_verifiable() || free.is_empty() {
+                continue;
+            }
+            let ours = stripes::of_origin(now, link, (page, free), peers);
+            if !ours.is_empty() {
+                return Some((at, handle, ours));
+            }
+            self.is_held = true;
+        }
+        None
     }
 
     /// The last groups of a page, which another neighbour was asked for and is slow to send.
@@ -183,7 +220,7 @@ impl Fetch {
             changed |=
                 page.flights.iter().any(|flight| now.since(flight.asked) > limits::CHORE_TIME);
         }
-        if changed {
+        if changed || core::mem::take(&mut self.is_held) {
             peers.values_mut().for_each(|peer| peer.hungry = true);
         }
         self.rotate(now, peers);
@@ -212,7 +249,7 @@ impl Fetch {
         let flying = |page: &super::OpenPage| {
             !page.flights.is_empty() || matches!(page.cvs, Cvs::Lacking(_, Some(_)))
         };
-        full || self.pages.iter().any(flying) || peers.values().any(asking)
+        full || self.is_held || self.pages.iter().any(flying) || peers.values().any(asking)
     }
 }
 

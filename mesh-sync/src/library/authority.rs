@@ -6,8 +6,9 @@ use mesh_wire::codec::{Extensions, List, Wire};
 use mesh_wire::id::WriterId;
 use mesh_wire::invite::WriterLink;
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Grant, ItemHeader, ItemKind, LogEnd, LogState, Right,
+    Checkpoint, EpochKeys, Grant, ItemHeader, ItemKind, LogEnd, LogState, Origins, Right,
 };
+use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Label, Rng, UnixTime, limits};
 use zeroize::Zeroizing;
 
@@ -154,6 +155,24 @@ impl<S: Store> Library<S> {
         let name = Label::new(link.name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
         let item = written(ItemKind::Grant, time, name, grant.to_bytes())?;
         let at = LogId { channel: id, log: channel.charter.control() };
+        self.extend(&at, alloc::vec![item])
+    }
+
+    /// Says where on the web a channel of ours is, too.
+    // spec: SYNC-58
+    pub(crate) fn name_origins(
+        &mut self,
+        time: UnixTime,
+        id: &ChannelId,
+        urls: &[OriginUrl],
+    ) -> Result<Kept, Refused> {
+        let channel = self.governed(id)?;
+        if urls.len() > limits::ORIGINS {
+            return Err(Refused::TooLarge("the number of origins"));
+        }
+        let origins = Origins { urls: List::new(urls), extensions: Default::default() };
+        let item = written(ItemKind::Origins, time, Label::default(), origins.to_bytes())?;
+        let at = LogId { channel: *id, log: channel.charter.control() };
         self.extend(&at, alloc::vec![item])
     }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, Wire};
 use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter};
+use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
 use zeroize::Zeroizing;
 
@@ -95,6 +96,16 @@ impl<S: Store> Library<S> {
         Ok(())
     }
 
+    /// Keeps where on the web a channel is, as a person has said.
+    // spec: SYNC-58
+    pub(crate) fn keep_origin(&mut self, id: &ChannelId, url: OriginUrl) -> Result<(), StoreError> {
+        self.put(Table::Origins, &key::channel(id), &url.to_bytes())?;
+        if let Some(channel) = self.channels.get_mut(id) {
+            channel.origin = Some(url);
+        }
+        Ok(())
+    }
+
     /// Forgets a channel, its items, the blobs that no other channel names, and the keys: whoever
     /// has forgotten what it has signed would sign another history.
     pub(crate) fn unfollow(&mut self, id: &ChannelId) -> Result<(), StoreError> {
@@ -126,6 +137,7 @@ impl<S: Store> Library<S> {
             Table::Forks,
             Table::Secrets,
             Table::Epochs,
+            Table::Origins,
         ];
         tables.into_iter().try_for_each(|table| self.remove_all(table, &prefix))
     }
@@ -292,7 +304,11 @@ impl<S: Store> Library<S> {
 pub(crate) fn is_content(kind: ItemKind) -> bool {
     match kind {
         ItemKind::Text | ItemKind::File => true,
-        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => false,
+        ItemKind::Genesis
+        | ItemKind::Grant
+        | ItemKind::Checkpoint
+        | ItemKind::Keys
+        | ItemKind::Origins => false,
     }
 }
 

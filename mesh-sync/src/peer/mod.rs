@@ -10,6 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::mem::size_of;
 
+use mesh_wire::message::sync::Claim;
 use mesh_wire::{Carrier, ChannelId, Time, limits};
 
 use crate::blob::{Bitmap, PageId};
@@ -59,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) turns: Turns,
     /// It never sent anything forged.
     pub(crate) trusted: bool,
+    /// It is files on the web, of which nothing is asked that neighbours have.
+    pub(crate) is_origin: bool,
 }
 
 /// A channel that both sides share.
@@ -72,6 +75,10 @@ pub(crate) struct Matched {
     pub(crate) blobs: u64,
     /// How many we have, as said last.
     pub(crate) blobs_told: Option<u64>,
+    /// That they get it at its origin.
+    pub(crate) claim: Option<Claim>,
+    /// What we said last of that.
+    pub(crate) claim_told: Option<Claim>,
     pub(crate) said: Said,
     /// Our newest items are to be offered to it before it has said what it has.
     pub(crate) offer: bool,
@@ -249,6 +256,7 @@ impl Peer {
             served: Served::default(),
             turns: Turns::default(),
             trusted: true,
+            is_origin: false,
         }
     }
 

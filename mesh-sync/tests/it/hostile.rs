@@ -8,7 +8,7 @@ use mesh_sync::{BlobId, Event, MemoryStore, Sync};
 use mesh_wire::codec::{List, Opaque, Wire};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{
-    GroupData, Heard, Items, LogSummary, PageAsk, PageHave, Share, Summary, Want,
+    Claim, Gateway, GroupData, Heard, Items, LogSummary, PageAsk, PageHave, Share, Summary, Want,
 };
 use mesh_wire::{ChannelId, Fault, Hash, Input, Label, LinkId, Machine, Rng, limits};
 
@@ -103,7 +103,8 @@ fn w_01_a_message_that_is_refused_leaves_everything_as_it_was() {
     let genesis = good.items.iter().next().unwrap();
     let log = LogSummary { log: 0, size: limits::LOG_ITEMS + 1, root: [0; 8] };
     let summary = |log: &LogSummary| {
-        Summary { serial: 9000, channel: good.channel, blobs: 0, logs: List::new([log]) }.into()
+        let (claims, logs) = (List::new([]), List::new([log]));
+        Summary { serial: 9000, channel: good.channel, blobs: 0, claims, logs }.into()
     };
     let far = LogSummary { log: limits::LOGS as u32, size: 1, ..log.clone() };
     let ask = PageAsk { handle: 70, channel: 0, hash: blob.hash, size: blob.size, page: 1 };
@@ -365,7 +366,9 @@ fn a_flood_of_anything_is_held_in_bounded_memory() {
                     root: rng.bytes(),
                 };
                 let (channel, logs) = (draw(&mut rng) % 16, List::new(&[log]));
-                Summary { serial, channel, blobs: rng.below(9), logs }.into()
+                let claim = Claim { gateway: Gateway::Shared, draw: 0 };
+                let claims = List::new(&Some(claim).filter(|_| rng.below(2) == 0));
+                Summary { serial, channel, blobs: rng.below(9), claims, logs }.into()
             }
         };
         receive(&mut pump, 0, link, message);

@@ -6,6 +6,7 @@
 use super::set::Reconcile;
 use crate::codec::{Extensions, List, Opaque};
 use crate::id::WriterId;
+use crate::origin::OriginUrl;
 use crate::sealed::SEALED_KEY_BYTES;
 use crate::{Hash, Label, UnixTime, limits};
 use crate::{codes, layout, messages};
@@ -72,8 +73,30 @@ layout! {
         channel: u32,
         /// How many of its items name a blob that is here whole.
         blobs: u64,
+        /// That it gets the channel at its origin, if it does.
+        claims: List<Claim, 1>,
         /// Those of its logs of which there is something to say.
         logs: List<LogSummary, { limits::LOGS }>,
+    }
+}
+
+layout! {
+    /// The sender gets a channel at its origin, for others as well.
+    pub struct Claim {
+        /// Which way it takes there.
+        gateway: Gateway,
+        /// Which of several claims stands: the one with the lowest.
+        draw: u32,
+    }
+}
+
+codes! {
+    /// A way to the Internet.
+    pub enum Gateway {
+        /// One of its own.
+        Own = 0,
+        /// That of the network in which it and its neighbours are.
+        Shared = 1,
     }
 }
 
@@ -202,6 +225,8 @@ codes! {
         Checkpoint = 4,
         /// A key for those who may read from now on: its content is [`EpochKeys`].
         Keys = 5,
+        /// Where on the web the channel is, too: its content is [`Origins`].
+        Origins = 7,
     }
 }
 
@@ -306,6 +331,16 @@ layout! {
         name: Label<{ limits::NAME_BYTES }>,
         /// Its content.
         content: Opaque<{ limits::INLINE_BYTES }>,
+    }
+}
+
+layout! {
+    /// Where on the web a channel is, too.
+    pub struct Origins {
+        /// The best one first.
+        urls: List<OriginUrl, { limits::ORIGINS }>,
+        /// What later versions add.
+        extensions: Extensions,
     }
 }
 

@@ -1,0 +1,397 @@
+//! A plain file server as a neighbour: it understands what [`crate::Sync`] says to one, and makes
+//! requests for files of it and messages of their answers.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use mesh_wire::codec::{List, Opaque, Reader, Wire};
+use mesh_wire::message::SyncMessage;
+use mesh_wire::message::sync::{
+    CvsWant, Cvs, GroupData, GroupsWant, Heard, Items, LogState, LogSummary, PageAsk, PageHave,
+    Share, Summary, Want,
+};
+use mesh_wire::origin::{OriginHead, OriginUrl, blob_path, bundle_path, cvs_path};
+use mesh_wire::{ChannelId, limits};
+
+use super::DownloadError;
+use crate::blob::{Bitmap, BlobId, GROUP, PAGE, PageId};
+use crate::channel::{LogId, run_bytes};
+use crate::peer::slots::Slots;
+
+/// What an origin is asked for next, and what it has answered.
+pub(crate) struct Mirror {
+    pub(crate) url: OriginUrl,
+    pub(crate) slots: Slots,
+    is_shared: bool,
+    serial: u32,
+    heard: Vec<u32>,
+    heads: BTreeMap<ChannelId, OriginHead>,
+    streams: BTreeMap<LogId, Stream>,
+    /// Pages that we are asked about, by handle.
+    pages: BTreeMap<u32, PageId>,
+    jobs: VecDeque<Job>,
+    flying: BTreeMap<u64, Job>,
+    messages: VecDeque<SyncMessage>,
+}
+
+/// Items that are asked for.
+#[derive(Clone, Copy)]
+struct Stream {
+    serial: u32,
+    next: u64,
+    granted: u64,
+    sent: u64,
+    /// The bundle that was read last, and how many bytes of it: more may have been added.
+    read: Option<(u64, u64)>,
+}
+
+/// A file, or a part of one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// What there is of a channel.
+    Head(ChannelId),
+    /// A bundle of a log, from a byte on.
+    Bundle(LogId, u64, u64),
+    /// The chaining values of a page, or of one above it.
+    Cvs(u32, u8),
+    /// Groups of a page that follow each other.
+    Groups(u32, Range<u16>),
+}
+
+/// A request for a file.
+pub(crate) struct Request {
+    pub(crate) url: String,
+    pub(crate) range: Option<Range<u64>>,
+    pub(crate) most: usize,
+}
+
+/// What became of an answer.
+pub(crate) enum Outcome {
+    /// It is of use.
+    Taken,
+    /// It is what the origin has of a channel; whether that is as it was.
+    Head(ChannelId, bool),
+    /// The origin does not work.
+    Broken(String),
+}
+
+impl Mirror {
+    pub(crate) fn new(url: OriginUrl, slots: Slots) -> Self {
+        Self {
+            url,
+            slots,
+            is_shared: false,
+            serial: 0,
+            heard: Vec::new(),
+            heads: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            jobs: VecDeque::new(),
+            flying: BTreeMap::new(),
+            messages: VecDeque::new(),
+        }
+    }
+
+    /// It is where these channels are to be had.
+    pub(crate) fn share(&mut self, channels: &alloc::collections::BTreeSet<ChannelId>) {
+        self.is_shared &= !self.slots.share(channels);
+        self.heads.retain(|channel, _| channels.contains(channel));
+    }
+
+    /// The channels that are to be had here.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = ChannelId> {
+        self.slots.both().into_iter()
+    }
+
+    /// Asks what there is of a channel.
+    pub(crate) fn look(&mut self, channel: ChannelId) {
+        self.add(Job::Head(channel));
+    }
+
+    fn add(&mut self, job: Job) {
+        if !self.jobs.contains(&job) && !self.flying.values().any(|flying| *flying == job) {
+            self.jobs.push_back(job);
+        }
+    }
+
+    fn next_serial(&mut self) -> u32 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// What the machine says to it.
+    pub(crate) fn take(&mut self, message: &SyncMessage) {
+        match message {
+            SyncMessage::Share(share) => {
+                self.heard.push(share.serial);
+                self.slots.take(share.tokens.iter().collect());
+                let channels: Vec<ChannelId> = self.heads.keys().copied().collect();
+                channels.iter().for_each(|channel| self.tell(channel));
+            }
+            SyncMessage::Summary(summary) => self.heard.push(summary.serial),
+            SyncMessage::Fork(fork) => self.heard.push(fork.serial),
+            SyncMessage::PageHave(have) => self.heard.push(have.serial),
+            SyncMessage::Want(want) => self.take_want(want),
+            SyncMessage::PageAsk(ask) => self.take_ask(ask),
+            SyncMessage::CvsWant(CvsWant { handle, level }) => self.add(Job::Cvs(*handle, *level)),
+            SyncMessage::GroupsWant(want) => self.take_groups_want(want),
+            SyncMessage::PageDrop(page) => {
+                self.heard.push(page.serial);
+                self.pages.remove(&page.handle);
+                self.drop_jobs(page.handle);
+            }
+            // It asks for nothing, and has no use for what it is given.
+            SyncMessage::Heard(_)
+            | SyncMessage::Items(_)
+            | SyncMessage::Cvs(_)
+            | SyncMessage::GroupData(_)
+            | SyncMessage::Reconcile(_) => {}
+        }
+    }
+
+    fn drop_jobs(&mut self, page: u32) {
+        self.jobs.retain(|job| match job {
+            Job::Cvs(handle, _) | Job::Groups(handle, _) => *handle != page,
+            Job::Head(_) | Job::Bundle(..) => true,
+        });
+    }
+
+    fn take_want(&mut self, want: &Want) {
+        let Some(channel) = self.slots.named(want.channel) else { return };
+        let at = LogId { channel, log: want.log };
+        let (serial, next) = (want.serial, want.first);
+        let before = self.streams.get(&at).copied();
+        let read = before.and_then(|stream| stream.read);
+        let fresh = Stream { serial, next, granted: 0, sent: 0, read };
+        let mut stream = before.filter(|stream| stream.serial == serial).unwrap_or(fresh);
+        stream.granted = stream.granted.max(want.bytes);
+        self.streams.insert(at, stream);
+        self.go_on(at);
+    }
+
+    /// Asks for the bundle with the next item, if there is more and more is wanted.
+    fn go_on(&mut self, at: LogId) {
+        let Some(stream) = self.streams.get(&at) else { return };
+        let logs = self.heads.get(&at.channel).map(|head| head.logs.iter());
+        let state = logs.and_then(|mut logs| logs.find(|state| state.log == at.log));
+        let size = state.map_or(0, |state: LogState| state.size);
+        if stream.next < size && stream.sent < stream.granted {
+            let bundle = stream.next / limits::BUNDLE_ITEMS;
+            let read = stream.read.filter(|(last, _)| *last == bundle);
+            self.add(Job::Bundle(at, bundle, read.map_or(0, |(_, bytes)| bytes)));
+        }
+    }
+
+    // spec: SYNC-60
+    fn take_ask(&mut self, ask: &PageAsk) {
+        let page = PageId { blob: BlobId { hash: ask.hash, size: ask.size }, index: ask.page };
+        self.pages.insert(ask.handle, page);
+        self.tell_page(ask.handle, &Bitmap::first(page.groups()));
+    }
+
+    fn tell_page(&mut self, handle: u32, groups: &Bitmap) {
+        let serial = self.next_serial();
+        let groups = Opaque::new(groups.to_bytes().into()).unwrap_or_default();
+        self.messages.push_back(PageHave { serial, handle, groups }.into());
+    }
+
+    /// One request for groups that follow each other.
+    fn take_groups_want(&mut self, want: &GroupsWant) {
+        let mut groups: Vec<u16> = want.groups.iter().collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for run in groups.chunk_by(|a, b| a + 1 == *b) {
+            for part in run.chunks(limits::STRIPE_GROUPS as usize) {
+                let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
+                self.jobs.push_back(Job::Groups(want.handle, *first..*last + 1));
+            }
+        }
+    }
+
+    /// The next thing it says to the machine.
+    pub(crate) fn message(&mut self) -> Option<SyncMessage> {
+        if !self.is_shared {
+            self.is_shared = true;
+            let serial = self.next_serial();
+            return Some(Share { serial, tokens: List::new(self.slots.tokens()) }.into());
+        }
+        if !self.heard.is_empty() {
+            let most = self.heard.len().min(limits::SHARED_CHANNELS);
+            let serials: Vec<u32> = self.heard.drain(..most).collect();
+            return Some(Heard { serials: List::new(&serials) }.into());
+        }
+        self.messages.pop_front()
+    }
+
+    /// The next file to ask for, and the number under which its answer is expected.
+    pub(crate) fn request(&mut self, number: u64) -> Option<Request> {
+        while self.flying.len() < limits::DOWNLOADS {
+            let job = self.jobs.pop_front()?;
+            if let Some(request) = self.request_for(&job) {
+                self.flying.insert(number, job);
+                return Some(request);
+            }
+        }
+        None
+    }
+
+    fn request_for(&self, job: &Job) -> Option<Request> {
+        let (path, range, most) = match job {
+            Job::Head(channel) => return Some(Request {
+                url: self.url.head(channel),
+                range: None,
+                most: limits::LOGS * 48 + limits::EXTENSION_BYTES,
+            }),
+            Job::Bundle(at, number, from) => {
+                let most = limits::BUNDLE_BYTES;
+                let range = (*from > 0).then_some(*from..limits::BUNDLE_BYTES as u64);
+                (bundle_path(&at.channel, at.log, *number), range, most)
+            }
+            Job::Cvs(handle, level) => {
+                let page = self.pages.get(handle)?;
+                let range = cvs_range(page, u32::from(*level));
+                let most = (range.end - range.start) as usize;
+                (cvs_path(&page.blob.hash), Some(range), most)
+            }
+            Job::Groups(handle, groups) => {
+                let page = self.pages.get(handle)?;
+                let range = group_range(page, groups);
+                let most = (range.end - range.start) as usize;
+                (blob_path(&page.blob.hash), Some(range), most)
+            }
+        };
+        Some(Request { url: alloc::format!("{}/{path}", self.url), range, most })
+    }
+
+    /// An answer came.
+    pub(crate) fn answered(
+        &mut self,
+        number: u64,
+        answer: Result<Bytes, DownloadError>,
+    ) -> Outcome {
+        let Some(job) = self.flying.remove(&number) else { return Outcome::Taken };
+        match (job, answer) {
+            (_, Err(DownloadError::Failed(error))) => Outcome::Broken(error),
+            (Job::Head(channel), Ok(bytes)) => match OriginHead::from_bytes(bytes) {
+                Ok(head) => self.take_head(channel, head),
+                Err(_) => Outcome::Broken("it says something else than what it has".into()),
+            },
+            // Nothing of it has been put there yet.
+            (Job::Head(channel), Err(DownloadError::Missing)) => Outcome::Head(channel, true),
+            (Job::Bundle(at, number, from), Ok(bytes)) => {
+                self.take_bundle(at, (number, from), bytes);
+                Outcome::Taken
+            }
+            (Job::Bundle(at, ..), Err(DownloadError::Missing)) => {
+                self.start_over(at);
+                Outcome::Taken
+            }
+            (Job::Cvs(handle, level), Ok(bytes)) => {
+                let cvs: Vec<_> = bytes.as_chunks().0.iter().map(|cv| mesh_wire::Hash(*cv)).collect();
+                self.messages.push_back(Cvs { handle, level, cvs: List::new(&cvs) }.into());
+                Outcome::Taken
+            }
+            (Job::Groups(handle, groups), Ok(mut bytes)) => {
+                for group in groups {
+                    let bytes = bytes.split_to(bytes.len().min(limits::GROUP_BYTES));
+                    if let Some(bytes) = Opaque::new(bytes).filter(|it| !it.bytes().is_empty()) {
+                        self.messages.push_back(GroupData { handle, group, bytes }.into());
+                    }
+                }
+                Outcome::Taken
+            }
+            (Job::Cvs(handle, _) | Job::Groups(handle, _), Err(DownloadError::Missing)) => {
+                self.drop_jobs(handle);
+                self.tell_page(handle, &Bitmap::default());
+                Outcome::Taken
+            }
+        }
+    }
+
+    fn take_head(&mut self, channel: ChannelId, head: OriginHead) -> Outcome {
+        let is_same = self.heads.get(&channel) == Some(&head);
+        self.heads.insert(channel, head);
+        if !is_same {
+            self.tell(&channel);
+        }
+        Outcome::Head(channel, is_same)
+    }
+
+    /// Says what the origin has of a channel.
+    fn tell(&mut self, channel: &ChannelId) {
+        let (Some(index), Some(head)) = (self.slots.index(channel), self.heads.get(channel)) else {
+            return;
+        };
+        let logs: Vec<LogSummary> = head
+            .logs
+            .iter()
+            .map(|LogState { log, size, root, .. }| {
+                LogSummary { log, size, root: self.slots.salted(&root) }
+            })
+            .collect();
+        let (serial, logs) = (self.next_serial(), List::new(&logs));
+        let claims = List::new([]);
+        self.messages
+            .push_back(Summary { serial, channel: index, blobs: 0, claims, logs }.into());
+    }
+
+    /// Hands on the runs that bring something new.
+    // spec: SYNC-59
+    fn take_bundle(&mut self, at: LogId, (bundle, from): (u64, u64), bytes: Bytes) {
+        let Some(index) = self.slots.index(&at.channel) else { return };
+        let Some(stream) = self.streams.get_mut(&at) else { return };
+        let before = stream.next;
+        let mut reader = Reader::new(bytes);
+        let mut read = from;
+        // A run that is still being written is left for the next time.
+        while let Ok(run) = Opaque::<{ limits::RECORD_BYTES }>::read(&mut reader) {
+            read += run.size() as u64;
+            let Ok(mut run) = Items::from_bytes(run.bytes().clone()) else { break };
+            let end = run.first.saturating_add(run.items.len() as u64);
+            if run.log == at.log && run.first <= stream.next && end > stream.next {
+                stream.next = end;
+                stream.sent = stream.sent.saturating_add(run_bytes(&run));
+                run.channel = index;
+                self.messages.push_back(run.into());
+            }
+        }
+        stream.read = Some((bundle, read));
+        match stream.next > before {
+            true => self.go_on(at),
+            false if from > 0 => self.start_over(at),
+            false => {}
+        }
+    }
+
+    /// A bundle is not what it was: it is read from its beginning, the next time it is asked for.
+    fn start_over(&mut self, at: LogId) {
+        if let Some(stream) = self.streams.get_mut(&at)
+            && stream.read.take().is_some()
+        {
+            self.go_on(at);
+        }
+    }
+}
+
+/// The bytes of a page of chaining values in the file that has all of them.
+// spec: SYNC-59
+fn cvs_range(page: &PageId, level: u32) -> Range<u64> {
+    let below = |level| (0..level).map(|level| level_values(&page.blob, level)).sum::<u64>();
+    let first = below(level) + page.index / PAGE.pow(level) * PAGE;
+    let count = page.blob.values(level, page.index / PAGE.pow(level)) as u64;
+    first * 32..(first + count) * 32
+}
+
+/// How many chaining values there are on a level.
+pub(crate) fn level_values(blob: &BlobId, level: u32) -> u64 {
+    blob.groups().div_ceil(PAGE.pow(level))
+}
+
+/// The bytes of groups of a page in their blob.
+fn group_range(page: &PageId, groups: &Range<u16>) -> Range<u64> {
+    let end = page.group(groups.end.saturating_sub(1)) + 1;
+    page.group(groups.start) * GROUP..(end * GROUP).min(page.blob.size)
+}
