@@ -9,9 +9,10 @@ use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::{ChannelLink, WriterLink};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, SealedBody,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, SealedBody,
 };
 use mesh_wire::message::{Beacon, Message, read_frame};
+use mesh_wire::origin::OriginHead;
 use mesh_wire::{Address, Label, Wire, limits};
 
 /// A beacon, as it comes from anybody on the local network.
@@ -53,6 +54,8 @@ pub fn genesis(data: &[u8]) {
     identity::<Grant>(data);
     identity::<Checkpoint>(data);
     identity::<EpochKeys>(data);
+    identity::<Origins>(data);
+    identity::<OriginHead>(data);
     identity::<SealedBody>(data);
     identity::<Letter>(data);
 }

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let app: App = writer.app("org.example.news")?;
         let link = app.create_channel("Village news").await?;
         for text in ["Market on Saturday", "Bring your own bags", "The bridge is open again"] {
-            app.publish(link, text.as_bytes().to_vec()).await?;
+            app.publish(&link, text.as_bytes().to_vec()).await?;
         }
         println!("{link}");
         Ok(read(&reader, link, 3).await?)

@@ -111,6 +111,8 @@ pub struct ChannelStatus {
     pub blobs_known: u64,
     /// Bytes of content here.
     pub bytes: u64,
+    /// Where on the web it is, too, and how it stands with that; empty if nowhere.
+    pub origin: String,
     /// Whether a neighbour says that it has more, and was asked for it.
     pub catching_up: bool,
     /// Whether only those read it who may write in it.
@@ -208,6 +210,9 @@ pub struct Published {
     pub items: Vec<PublishedItem>,
     /// What was not, and why.
     pub skipped: Vec<Skipped>,
+    /// What was written for a web server, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// One published item.
@@ -221,6 +226,17 @@ pub struct PublishedItem {
     pub blob: String,
     /// Bytes of content.
     pub size: u64,
+}
+
+/// What was written for a web server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Files that are new or were changed.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Large files that are left out, as they are not here whole.
+    pub missing: u64,
 }
 
 /// Something that was left out.

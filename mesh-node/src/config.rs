@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use mesh_wire::Address;
 
-use crate::node::Relaying;
+use crate::node::{Internet, Relaying};
 
 /// What [`crate::start`] needs to know. Everything but the home has a default that suits a laptop.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub relaying: Relaying,
     /// Interfaces on which it announces itself; all of them if empty.
     pub interfaces: Vec<String>,
+    /// Its way to the Internet: with one, channels that are on the web are had there, too.
+    pub internet: Internet,
     /// Neighbours to keep a link to, beside those it finds.
     pub peers: Vec<Address>,
 }
@@ -42,6 +44,7 @@ impl Config {
             listen: SocketAddr::from(([0_u16; 8], 0)),
             beacons: Beacons::On,
             relaying: Relaying::All,
+            internet: Internet::Shared,
             interfaces: Vec::new(),
             peers: Vec::new(),
         }

@@ -18,7 +18,8 @@ use mesh_wire::message::find::PortNumber;
 use mesh_wire::{Address, Input, Link, LinkId, Machine, Now, Role, Time};
 
 use crate::clock::Clock;
-use crate::node::{Frame, Node, NodeEvent};
+use crate::node::{Frame, Internet, Node, NodeEvent};
+use crate::web::Web;
 
 /// Something to do with the node between two frames.
 pub(crate) type Command<S> = Box<dyn FnOnce(&mut Node<S>, &Media<'_>, Now) + Send>;
@@ -41,6 +42,7 @@ pub struct Driver<S: Store> {
     transports: Vec<Box<dyn Transport>>,
     links: BTreeMap<LinkId, Box<dyn FrameLink>>,
     dials: BTreeMap<DialId, Address>,
+    web: Web,
     commands: Pin<Box<Receiver<Command<S>>>>,
     changed: Arc<Event>,
     timer: Timer,
@@ -80,6 +82,7 @@ impl<S: Store> Driver<S> {
             transports,
             links: BTreeMap::new(),
             dials: BTreeMap::new(),
+            web: Web::default(),
             commands: Box::pin(commands),
             changed,
             timer: Timer::never(),
@@ -92,8 +95,9 @@ impl<S: Store> Driver<S> {
     }
 
     /// Begins to announce the node, and keeps links to `peers`.
-    pub(crate) fn begin(&mut self, peers: Vec<Address>) {
+    pub(crate) fn begin(&mut self, peers: Vec<Address>, internet: Internet) {
         let now = self.clock.now();
+        self.node.set_internet(now, internet);
         self.listen(now);
         peers.into_iter().for_each(|peer| self.node.keep(now, peer));
     }
@@ -115,6 +119,7 @@ impl<S: Store> Driver<S> {
         }
         self.tell(&mut progress);
         self.send(cx, &mut progress);
+        self.download(cx, &mut progress);
         self.tell(&mut progress);
         progress
     }
@@ -242,6 +247,18 @@ impl<S: Store> Driver<S> {
         for id in gone {
             *progress = Progress::Some;
             self.drop_link(id);
+        }
+    }
+
+    /// Asks web servers for files, and hands on what they answer.
+    fn download(&mut self, cx: &mut Context<'_>, progress: &mut Progress) {
+        while let Some(download) = self.node.poll_download(self.clock.now()) {
+            *progress = Progress::Some;
+            self.web.ask(download);
+        }
+        while let Poll::Ready((number, answer)) = self.web.poll_answer(cx) {
+            *progress = Progress::Some;
+            self.node.downloaded(self.clock.now(), number, answer);
         }
     }
 

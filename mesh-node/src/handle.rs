@@ -32,6 +32,7 @@ mod authority;
 mod doctor;
 mod feed;
 mod files;
+mod origin;
 mod report;
 
 pub use feed::{App, Feed};
@@ -89,7 +90,7 @@ pub fn start(config: Config) -> Result<(Mesh, impl Future<Output = ()> + Send), 
     };
     let mesh = Mesh { commands, shared: Arc::new(shared) };
     let mut driver = Driver::new(node, transports, inbox, changed);
-    driver.begin(config.peers);
+    driver.begin(config.peers, config.internet);
     let server = control::Server::bind(&home.control())?.serve(mesh.downgrade());
     let run = async move {
         // The lock on the home is held until the node is gone.
@@ -177,7 +178,7 @@ impl Mesh {
             let link: ChannelLink = channel
                 .parse()
                 .map_err(|bad| Error::new(ErrorKind::Usage, format!("{channel:?}: {bad}")))?;
-            return known_id(link.0).ok_or_else(not_followed);
+            return known_id(link.channel).ok_or_else(not_followed);
         }
         if let Some(id) = ChannelId::from_hex(channel) {
             return known_id(id).ok_or_else(not_followed);
@@ -198,8 +199,9 @@ impl Mesh {
 
     /// Subscribes: from now on the channel syncs by itself.
     pub async fn follow(&self, link: ChannelLink) -> Result<api::ChannelStatus, Error> {
-        self.command(move |sync, now| sync.follow(now, link.0)).await??;
-        self.channel(link.0).await
+        let ChannelLink { channel, origin } = link;
+        self.command(move |sync, now| feed::follow(sync, now, channel, origin)).await??;
+        self.channel(channel).await
     }
 
     /// Ends a subscription and forgets what came by it.

@@ -57,6 +57,8 @@ pub mod import;
 #[cfg(feature = "driver")]
 pub mod store;
 #[cfg(feature = "driver")]
+mod web;
+#[cfg(feature = "driver")]
 pub mod words;
 
 #[cfg(feature = "driver")]
@@ -67,4 +69,5 @@ pub use error::{Error, ErrorKind};
 pub use handle::{App, Feed, Mesh, start};
 pub use mesh_wire::invite::{ChannelLink, WriterLink};
 pub use mesh_wire::message::sync::Right;
-pub use node::Relaying;
+pub use mesh_wire::origin::OriginUrl;
+pub use node::{Internet, Relaying};

@@ -54,7 +54,7 @@ pub use channel::ChannelName;
 pub use command::{Content, NewItem, Refused};
 pub use event::Event;
 pub use origin::{
-    Bundle, Download, DownloadError, OriginState, OriginStatus, Reach, Uplink, is_origin,
+    Bundle, Download, DownloadError, Internet, OriginState, OriginStatus, Servers, is_origin,
 };
 pub use status::{
     BlobStatus, ChannelStatus, ItemState, ItemStatus, Role, Sharer, WriterState, WriterStatus,

@@ -325,7 +325,9 @@ impl<S: Store> Machine for Sync<S> {
         let own = Wake::earlier(commit, chores);
         match self.health.closed() {
             Some(_) => Wake::earlier(self.health.wake_at(), own),
-            None => Wake::earlier(Wake::earlier(self.health.wake_at(), own), self.origins.wake_at()),
+            None => {
+                Wake::earlier(Wake::earlier(self.health.wake_at(), own), self.origins.wake_at())
+            }
         }
     }
 

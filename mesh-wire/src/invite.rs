@@ -105,9 +105,7 @@ impl FromStr for ChannelLink {
     // spec: WIRE-10
     fn from_str(text: &str) -> Result<Self, BadLink> {
         match read(text)? {
-            (CHANNEL, id) => {
-                ChannelId::from_bytes(id).map(Self::from).map_err(|_| BadLink::Shape)
-            }
+            (CHANNEL, id) => ChannelId::from_bytes(id).map(Self::from).map_err(|_| BadLink::Shape),
             (CHANNEL_AT, mut fields) if fields.len() > ChannelId::MIN_SIZE => {
                 let url = fields.split_off(ChannelId::MIN_SIZE);
                 let channel = ChannelId::from_bytes(fields).map_err(|_| BadLink::Shape)?;
@@ -205,7 +203,10 @@ mod tests {
         let text = link.to_string();
         assert_eq!(text.parse(), Ok(link.clone()));
         assert_eq!(text.parse::<ChannelLink>(), Err(BadLink::Writer));
-        assert_eq!(ChannelLink::from(channel).to_string().parse::<WriterLink>(), Err(BadLink::Channel));
+        assert_eq!(
+            ChannelLink::from(channel).to_string().parse::<WriterLink>(),
+            Err(BadLink::Channel)
+        );
         let longest = WriterLink { name: Label::new(&"n".repeat(64)).unwrap(), ..link };
         assert_eq!(longest.to_string().parse(), Ok(longest));
         let slip = text.replacen("a", "b", 1);

@@ -248,6 +248,8 @@ pub const ORIGINS: usize = 4;
 pub const BUNDLE_ITEMS: u64 = 256;
 /// Longest such file, in bytes: as many items of the largest size.
 pub const BUNDLE_BYTES: usize = 5 << 20;
+/// How long the answer of an origin may take: a part of a blob over the slowest of lines.
+pub const ORIGIN_TIME: Duration = Duration::from_secs(15 * 60);
 /// Requests under way to one origin: enough to fill a line.
 pub const DOWNLOADS: usize = 4;
 /// Groups in one request to an origin, and groups that one of those who divide a blob among them

@@ -14,7 +14,7 @@ use mesh_wire::{ChannelId, Label, Wire};
 /// The seeds of the body called `name`, by file name.
 pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
     let channel = ChannelId([7; 32]);
-    let link = ChannelLink(channel).to_string();
+    let link = ChannelLink::from(channel).to_string();
     let (writer, right) = (WriterId([8; 32]), Right::Write);
     let ada = Label::new("Ada").expect("a name");
     let writer = WriterLink {

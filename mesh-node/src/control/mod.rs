@@ -103,6 +103,16 @@ pub enum Request {
         /// The text.
         text: String,
     },
+    /// Writes a channel as plain files for a web server: [`Answer::Origin`].
+    WriteOrigin {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Where to. Absolute.
+        folder: PathBuf,
+        /// Where on the web that will be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
     /// [`Answer::Item`]s in the order of their numbers.
     Feed {
         /// A local name, an id or a link.
@@ -208,6 +218,8 @@ pub enum Answer {
     Read(u64),
     /// What was published.
     Published(api::Published),
+    /// What was written for a web server.
+    Origin(api::Origin),
     /// How far the item that is waited for is.
     Progress(api::Progress),
     /// An item is where it was wanted.

@@ -1,13 +1,13 @@
 //! Channels as an app reads and writes them.
 
 use bytes::Bytes;
-use mesh_sync::{Content, NewItem};
+use mesh_sync::{Content, NewItem, Refused, Store, Sync};
 use mesh_wire::message::sync::ItemKind;
-use mesh_wire::{ChannelId, Label};
+use mesh_wire::{ChannelId, Label, Now};
 
 use super::Mesh;
 use crate::error::{Error, ErrorKind};
-use crate::{ChannelLink, api};
+use crate::{ChannelLink, OriginUrl, api};
 
 /// One app on a node.
 #[derive(Clone)]
@@ -61,15 +61,27 @@ impl Mesh {
         let run = self.command(move |sync, now| sync.publish(now, &channel, vec![item])).await??;
         let item = api::PublishedItem { seq: run.start, name: String::new(), blob, size };
         let channel = channel.to_string();
-        Ok(api::Published { channel, items: vec![item], skipped: Vec::new() })
+        Ok(api::Published { channel, items: vec![item], ..Default::default() })
     }
+}
+
+/// Follows a channel, perhaps with somewhere on the web to have it from.
+pub(super) fn follow<S: Store>(
+    sync: &mut Sync<S>,
+    now: Now,
+    channel: ChannelId,
+    origin: Option<OriginUrl>,
+) -> Result<(), Refused> {
+    sync.follow(now, channel)?;
+    origin.map_or(Ok(()), |origin| sync.follow_at(now, &channel, origin))
 }
 
 impl App {
     /// Follows a channel and reads it from its first item on.
     pub fn follow(&self, link: ChannelLink) -> Result<Feed, Error> {
-        self.mesh.send(move |sync, now| sync.follow(now, link.0))?;
-        Ok(self.mesh.feed(link.0))
+        let ChannelLink { channel, origin } = link;
+        self.mesh.send(move |sync, now| follow(sync, now, channel, origin))?;
+        Ok(self.mesh.feed(channel))
     }
 
     /// The link of a new channel that this app writes.
@@ -81,10 +93,10 @@ impl App {
     /// Publishes one item of at most 16 KiB.
     pub async fn publish(
         &self,
-        channel: ChannelLink,
+        channel: &ChannelLink,
         bytes: impl Into<Bytes>,
     ) -> Result<api::Published, Error> {
-        self.mesh.publish_bytes(channel.0, bytes.into()).await
+        self.mesh.publish_bytes(channel.channel, bytes.into()).await
     }
 }
 

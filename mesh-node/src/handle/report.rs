@@ -1,6 +1,8 @@
 //! What the node knows, as other programs read it.
 
-use mesh_sync::{BlobId, ItemState, ItemStatus, Role, Sync, WriterState};
+use mesh_sync::{
+    BlobId, ItemState, ItemStatus, OriginState, OriginStatus, Role, Sync, WriterState,
+};
 use mesh_transport::State;
 use mesh_wire::message::sync::{ItemKind, Right};
 use mesh_wire::{ChannelId, LinkId, Now, UnixTime};
@@ -13,10 +15,12 @@ use crate::store::DiskStore;
 use crate::{ChannelLink, api};
 
 pub(super) fn channels(sync: &Sync<DiskStore>) -> Vec<api::ChannelStatus> {
-    sync.channels().into_iter().map(channel).collect()
+    sync.channels().into_iter().map(|status| channel(sync, status)).collect()
 }
 
-fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
+fn channel(sync: &Sync<DiskStore>, channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
+    let status = sync.origin(&channel.id);
+    let origin = status.as_ref().map(|status| status.url.clone());
     api::ChannelStatus {
         channel: channel.id.to_string(),
         name: channel.name.map(|name| name.to_string()).unwrap_or_default(),
@@ -26,16 +30,27 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
             Role::Follower => "follower",
         }
         .into(),
-        link: ChannelLink(channel.id).to_string(),
+        link: ChannelLink { channel: channel.id, origin }.to_string(),
         items: channel.contents,
         next: channel.items,
         writers: channel.writers as u64,
         blobs_have: channel.blobs_here,
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,
+        origin: status.map(origin_state).unwrap_or_default(),
         catching_up: channel.catching_up,
         private: channel.private,
         forked: channel.forked,
+    }
+}
+
+/// Where on the web a channel is, and how it stands with that.
+fn origin_state(OriginStatus { url, state }: OriginStatus) -> String {
+    match state {
+        OriginState::Asked => format!("{url}: asked by this node"),
+        OriginState::ByNeighbour => format!("{url}: asked by a neighbour, for this node as well"),
+        OriginState::Unused => url.to_string(),
+        OriginState::Failed(error) => format!("{url}: {error}"),
     }
 }
 
@@ -92,9 +107,11 @@ fn item(
     let (kind, text) = match status.header.kind {
         ItemKind::Text => ("text", sync.content(channel, status.number)?.unwrap_or_default()),
         ItemKind::File => ("file", bytes::Bytes::new()),
-        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => {
-            return Ok(None);
-        }
+        ItemKind::Genesis
+        | ItemKind::Grant
+        | ItemKind::Checkpoint
+        | ItemKind::Keys
+        | ItemKind::Origins => return Ok(None),
     };
     let UnixTime(time_ms) = status.header.time;
     Ok(Some(api::Item {
@@ -137,6 +154,7 @@ pub(super) fn sources(
     let sources = sync.sources(blob).into_iter();
     let address = |id: &LinkId| match media.links.get(id) {
         Some(link) => link.remote().to_string(),
+        None if mesh_sync::is_origin(*id) => "the web".into(),
         None => "others in between".into(),
     };
     sources.map(|(link, bytes)| api::Source { address: address(&link), bytes }).collect()

@@ -28,6 +28,7 @@ use bytes::Bytes;
 pub use mesh_routing::Habit;
 pub use mesh_routing::{Relaying, Uplink};
 use mesh_routing::{RouteEvent, Router, TrailEvent};
+pub use mesh_sync::{Download, DownloadError, Internet, Servers};
 use mesh_sync::{Event as SyncEvent, Store, StoreError, Sync};
 use mesh_wire::admission::{Admission, Source};
 use mesh_wire::codec::{Output, Reader};
@@ -193,6 +194,24 @@ impl<S: Store> Node<S> {
     /// Whether it has an uplink from now on: then it is an anchor for those around it.
     pub fn set_uplink(&mut self, now: Now, uplink: Uplink) {
         self.router.set_uplink(now.time, uplink);
+    }
+
+    /// What way to the Internet it has from now on.
+    pub fn set_internet(&mut self, now: Now, internet: Internet) {
+        self.sync_mut(now, |sync| sync.set_internet(now, internet));
+    }
+
+    /// The next file to ask of a web server. To be called whenever events are asked for, until it
+    /// says `None`, and followed by [`Node::downloaded`] in any case.
+    pub fn poll_download(&mut self, now: Now) -> Option<Download> {
+        let download = self.sync.poll_download(now);
+        self.drain(now);
+        download
+    }
+
+    /// What became of a download.
+    pub fn downloaded(&mut self, now: Now, number: u64, answer: Result<Bytes, DownloadError>) {
+        self.sync_mut(now, |sync| sync.downloaded(now, number, answer));
     }
 
     /// Interfaces or addresses changed.

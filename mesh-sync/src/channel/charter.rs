@@ -79,8 +79,7 @@ const UNRULY: Fault = Fault::Forged("a control item that breaks the rules");
 impl Charter {
     /// Reads what [`Charter::to_bytes`] wrote.
     pub(crate) fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
-        let CharterRecord { writers, epochs, members, origins } =
-            CharterRecord::from_bytes(bytes)?;
+        let CharterRecord { writers, epochs, members, origins } = CharterRecord::from_bytes(bytes)?;
         let (writers, members) = (writers.iter().collect(), members.iter().collect());
         Ok(Self { writers, epochs, members, origins: origins.iter().collect() })
     }

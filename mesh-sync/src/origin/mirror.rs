@@ -10,11 +10,11 @@ use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, Reader, Wire};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{
-    CvsWant, Cvs, GroupData, GroupsWant, Heard, Items, LogState, LogSummary, PageAsk, PageHave,
+    Cvs, CvsWant, GroupData, GroupsWant, Heard, Items, LogState, LogSummary, PageAsk, PageHave,
     Share, Summary, Want,
 };
 use mesh_wire::origin::{OriginHead, OriginUrl, blob_path, bundle_path, cvs_path};
-use mesh_wire::{ChannelId, limits};
+use mesh_wire::{ChannelId, Hash, limits};
 
 use super::DownloadError;
 use crate::blob::{Bitmap, BlobId, GROUP, PAGE, PageId};
@@ -240,11 +240,13 @@ impl Mirror {
 
     fn request_for(&self, job: &Job) -> Option<Request> {
         let (path, range, most) = match job {
-            Job::Head(channel) => return Some(Request {
-                url: self.url.head(channel),
-                range: None,
-                most: limits::LOGS * 48 + limits::EXTENSION_BYTES,
-            }),
+            Job::Head(channel) => {
+                return Some(Request {
+                    url: self.url.head(channel),
+                    range: None,
+                    most: limits::LOGS * 48 + limits::EXTENSION_BYTES,
+                });
+            }
             Job::Bundle(at, number, from) => {
                 let most = limits::BUNDLE_BYTES;
                 let range = (*from > 0).then_some(*from..limits::BUNDLE_BYTES as u64);
@@ -282,26 +284,27 @@ impl Mirror {
             // Nothing of it has been put there yet.
             (Job::Head(channel), Err(DownloadError::Missing)) => Outcome::Head(channel, true),
             (Job::Bundle(at, number, from), Ok(bytes)) => {
-                self.take_bundle(at, (number, from), bytes);
-                Outcome::Taken
+                self.take_bundle(at, (number, from), bytes)
             }
-            (Job::Bundle(at, ..), Err(DownloadError::Missing)) => {
-                self.start_over(at);
-                Outcome::Taken
-            }
+            (Job::Bundle(at, _, from), Err(DownloadError::Missing)) => self.start_over(at, from),
             (Job::Cvs(handle, level), Ok(bytes)) => {
-                let cvs: Vec<_> = bytes.as_chunks().0.iter().map(|cv| mesh_wire::Hash(*cv)).collect();
+                let cvs: Vec<Hash> = bytes.as_chunks().0.iter().map(|cv| Hash(*cv)).collect();
+                let page = self.pages.get(&handle);
+                let range = page.map(|page| cvs_range(page, u32::from(level)));
                 self.messages.push_back(Cvs { handle, level, cvs: List::new(&cvs) }.into());
-                Outcome::Taken
+                is_whole(&bytes, range)
             }
-            (Job::Groups(handle, groups), Ok(mut bytes)) => {
+            (Job::Groups(handle, groups), Ok(bytes)) => {
+                let range = self.pages.get(&handle).map(|page| group_range(page, &groups));
+                let outcome = is_whole(&bytes, range);
+                let mut rest = bytes;
                 for group in groups {
-                    let bytes = bytes.split_to(bytes.len().min(limits::GROUP_BYTES));
+                    let bytes = rest.split_to(rest.len().min(limits::GROUP_BYTES));
                     if let Some(bytes) = Opaque::new(bytes).filter(|it| !it.bytes().is_empty()) {
                         self.messages.push_back(GroupData { handle, group, bytes }.into());
                     }
                 }
-                Outcome::Taken
+                outcome
             }
             (Job::Cvs(handle, _) | Job::Groups(handle, _), Err(DownloadError::Missing)) => {
                 self.drop_jobs(handle);
@@ -328,21 +331,22 @@ impl Mirror {
         let logs: Vec<LogSummary> = head
             .logs
             .iter()
-            .map(|LogState { log, size, root, .. }| {
-                LogSummary { log, size, root: self.slots.salted(&root) }
+            .map(|LogState { log, size, root, .. }| LogSummary {
+                log,
+                size,
+                root: self.slots.salted(&root),
             })
             .collect();
         let (serial, logs) = (self.next_serial(), List::new(&logs));
         let claims = List::new([]);
-        self.messages
-            .push_back(Summary { serial, channel: index, blobs: 0, claims, logs }.into());
+        self.messages.push_back(Summary { serial, channel: index, blobs: 0, claims, logs }.into());
     }
 
     /// Hands on the runs that bring something new.
     // spec: SYNC-59
-    fn take_bundle(&mut self, at: LogId, (bundle, from): (u64, u64), bytes: Bytes) {
-        let Some(index) = self.slots.index(&at.channel) else { return };
-        let Some(stream) = self.streams.get_mut(&at) else { return };
+    fn take_bundle(&mut self, at: LogId, (bundle, from): (u64, u64), bytes: Bytes) -> Outcome {
+        let Some(index) = self.slots.index(&at.channel) else { return Outcome::Taken };
+        let Some(stream) = self.streams.get_mut(&at) else { return Outcome::Taken };
         let before = stream.next;
         let mut reader = Reader::new(bytes);
         let mut read = from;
@@ -359,20 +363,32 @@ impl Mirror {
             }
         }
         stream.read = Some((bundle, read));
-        match stream.next > before {
-            true => self.go_on(at),
-            false if from > 0 => self.start_over(at),
-            false => {}
+        if stream.next == before {
+            return self.start_over(at, from);
         }
+        self.go_on(at);
+        Outcome::Taken
     }
 
-    /// A bundle is not what it was: it is read from its beginning, the next time it is asked for.
-    fn start_over(&mut self, at: LogId) {
-        if let Some(stream) = self.streams.get_mut(&at)
-            && stream.read.take().is_some()
-        {
-            self.go_on(at);
+    /// A bundle has nothing new from this byte on: perhaps it is not what it was, and is to be read
+    /// from its beginning.
+    fn start_over(&mut self, at: LogId, from: u64) -> Outcome {
+        if from == 0 {
+            return Outcome::Broken("what it says that it has is not there".into());
         }
+        if let Some(stream) = self.streams.get_mut(&at) {
+            stream.read = None;
+        }
+        self.go_on(at);
+        Outcome::Taken
+    }
+}
+
+/// Whether an answer has all that was asked for, if that is still wanted.
+fn is_whole(answer: &Bytes, range: Option<Range<u64>>) -> Outcome {
+    match range.is_none_or(|range| answer.len() as u64 == range.end - range.start) {
+        true => Outcome::Taken,
+        false => Outcome::Broken("a file is shorter than it should be".into()),
     }
 }
 

@@ -23,6 +23,7 @@ use mesh_wire::{
 use thiserror::Error;
 
 use crate::channel::Channel;
+use crate::peer::pace::Pace;
 use crate::peer::slots::Slots;
 use crate::store::Store;
 use crate::sync::Sync;
@@ -41,7 +42,7 @@ pub const fn is_origin(link: LinkId) -> bool {
 
 /// A node's way to the Internet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Uplink {
+pub enum Internet {
     /// It has none: origins are not asked.
     #[default]
     None,
@@ -63,17 +64,17 @@ pub struct Download {
     /// Longest answer, in bytes, that is of use.
     pub most: usize,
     /// Where the server may be.
-    pub reach: Reach,
+    pub servers: Servers,
 }
 
 /// Where the server of a download may be.
 // spec: SYNC-58
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Servers {
     /// Anywhere: somebody typed the url.
     Anywhere,
     /// Not at addresses that are private to a machine or a network.
-    Internet,
+    Public,
 }
 
 /// Why a download brought nothing.
@@ -111,7 +112,7 @@ pub enum OriginState {
 
 /// The origins that are in use.
 pub(crate) struct Origins {
-    uplink: Uplink,
+    internet: Internet,
     next: u64,
     mirrors: BTreeMap<LinkId, Mirror>,
     plans: BTreeMap<ChannelId, Plan>,
@@ -126,7 +127,7 @@ pub(crate) struct Origins {
 /// When the origin of a channel is looked at.
 struct Plan {
     url: OriginUrl,
-    reach: Reach,
+    servers: Servers,
     at: Time,
     pause: Duration,
     /// A neighbour does it until then.
@@ -143,7 +144,7 @@ struct Trouble {
 impl Origins {
     pub(crate) fn new(rng: Rng) -> Self {
         Self {
-            uplink: Uplink::None,
+            internet: Internet::None,
             next: 0,
             mirrors: BTreeMap::new(),
             plans: BTreeMap::new(),
@@ -185,15 +186,21 @@ impl Origins {
 
 impl<S: Store> Sync<S> {
     /// The node's way to the Internet, which is unknown to begin with: none.
-    pub fn set_uplink(&mut self, now: Now, uplink: Uplink) {
-        if self.origins.uplink == uplink {
+    pub fn set_internet(&mut self, now: Now, internet: Internet) {
+        if self.origins.internet == internet {
             return;
         }
-        self.origins.uplink = uplink;
+        self.origins.internet = internet;
         let claimed: Vec<ChannelId> = self.origins.plans.keys().copied().collect();
         claimed.iter().for_each(|channel| self.claim(channel, None));
         self.origins.plans.clear();
         self.plan_origins(now.time);
+    }
+
+    /// Where on the web a channel is, too, as it says itself.
+    pub fn origins(&self, channel: &ChannelId) -> Vec<OriginUrl> {
+        let known = self.library.channels.get(channel);
+        known.map(|channel| channel.charter.origins().to_vec()).unwrap_or_default()
     }
 
     /// How it stands with a channel's origin, if it has one.
@@ -226,11 +233,11 @@ impl<S: Store> Sync<S> {
             let number = self.origins.number();
             let Some(mirror) = self.origins.mirrors.get_mut(&link) else { continue };
             if let Some(Request { url, range, most }) = mirror.request(number) {
-                let of = |plan: &&Plan| plan.url == mirror.url && plan.reach == Reach::Anywhere;
+                let of = |plan: &&Plan| plan.url == mirror.url && plan.servers == Servers::Anywhere;
                 let is_typed = self.origins.plans.values().any(|plan| of(&plan));
-                let reach = if is_typed { Reach::Anywhere } else { Reach::Internet };
+                let servers = if is_typed { Servers::Anywhere } else { Servers::Public };
                 self.origins.downloads.insert(number, link);
-                return Some(Download { number, url, range, most, reach });
+                return Some(Download { number, url, range, most, servers });
             }
         }
         None
@@ -280,31 +287,33 @@ impl<S: Store> Sync<S> {
     /// Decides for every channel where its origin is.
     // spec: SYNC-58, SYNC-60
     fn plan_origins(&mut self, now: Time) {
-        let mut wanted: BTreeMap<ChannelId, (OriginUrl, Reach)> = BTreeMap::new();
-        if self.origins.uplink != Uplink::None {
+        let mut wanted: BTreeMap<ChannelId, (OriginUrl, Servers)> = BTreeMap::new();
+        if self.origins.internet != Internet::None {
             for channel in self.library.channels.values().filter(|channel| !channel.damaged) {
-                let works = |(url, _): &(&OriginUrl, Reach)| {
+                let works = |(url, _): &(&OriginUrl, Servers)| {
                     self.origins.troubles.get(url).is_none_or(|trouble| trouble.until <= now)
                 };
                 // Whoever says what is in a channel needs nobody to tell.
                 let is_ours = channel.role() == crate::status::Role::Owner;
                 let first = urls(channel).find(works).or_else(|| urls(channel).next());
-                if let Some((url, reach)) = first.filter(|_| !is_ours) {
-                    wanted.insert(channel.id, (url.clone(), reach));
+                if let Some((url, servers)) = first.filter(|_| !is_ours) {
+                    wanted.insert(channel.id, (url.clone(), servers));
                 }
             }
         }
         let gone = |channel: &ChannelId, plan: &mut Plan| {
-            wanted.get(channel).is_none_or(|(url, reach)| (url, *reach) != (&plan.url, plan.reach))
+            wanted
+                .get(channel)
+                .is_none_or(|(url, servers)| (url, *servers) != (&plan.url, plan.servers))
         };
         let gone = self.origins.plans.extract_if(.., |channel, plan| gone(channel, plan));
         let gone: Vec<ChannelId> = gone.map(|(channel, _)| channel).collect();
         gone.iter().for_each(|channel| self.claim(channel, None));
-        for (channel, (url, reach)) in wanted {
+        for (channel, (url, servers)) in wanted {
             let soon = self.origins.soon(now);
             let until = self.origins.troubles.get(&url).map_or(soon, |trouble| trouble.until);
             let (at, pause) = (soon.max(until), limits::ORIGIN_POLL);
-            let plan = || Plan { url, reach, at, pause, trusts: false };
+            let plan = || Plan { url, servers, at, pause, trusts: false };
             let plan = self.origins.plans.entry(channel).or_insert_with(plan);
             if until > now {
                 plan.at = until;
@@ -355,6 +364,7 @@ impl<S: Store> Sync<S> {
         self.link_up(link, end(Role::Initiator));
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.is_origin = true;
+            peer.pace = Pace::of_origin();
         }
         channels.iter().for_each(|channel| self.show_claim(link, channel));
     }
@@ -421,7 +431,7 @@ impl<S: Store> Sync<S> {
         let own = own.map_or(u64::MAX, |claim| u64::from(claim.draw));
         let others = self.peers.values().filter(|peer| !peer.is_origin);
         let mut claims = others.filter_map(|peer| peer.matched.get(channel)?.claim.as_ref());
-        self.origins.uplink == Uplink::Shared
+        self.origins.internet == Internet::Shared
             && claims.any(|it| it.gateway == Gateway::Shared && u64::from(it.draw) < own)
     }
 
@@ -447,10 +457,10 @@ impl<S: Store> Sync<S> {
     }
 
     fn make_claim(&mut self, channel: &ChannelId) {
-        let gateway = match self.origins.uplink {
-            Uplink::None => return,
-            Uplink::Shared => Gateway::Shared,
-            Uplink::Own => Gateway::Own,
+        let gateway = match self.origins.internet {
+            Internet::None => return,
+            Internet::Shared => Gateway::Shared,
+            Internet::Own => Gateway::Own,
         };
         if self.library.channels.get(channel).is_some_and(|channel| channel.claim.is_none()) {
             let draw = u32::from_be_bytes(self.origins.rng.bytes());
@@ -484,8 +494,8 @@ impl<S: Store> Sync<S> {
 }
 
 /// Where the files of a channel may be: what a person typed comes first.
-fn urls(channel: &Channel) -> impl Iterator<Item = (&OriginUrl, Reach)> {
-    let typed = channel.origin.iter().map(|url| (url, Reach::Anywhere));
-    let told = channel.charter.origins().iter().map(|url| (url, Reach::Internet));
+fn urls(channel: &Channel) -> impl Iterator<Item = (&OriginUrl, Servers)> {
+    let typed = channel.origin.iter().map(|url| (url, Servers::Anywhere));
+    let told = channel.charter.origins().iter().map(|url| (url, Servers::Public));
     typed.chain(told.filter(|(url, _)| channel.origin.as_ref() != Some(*url)))
 }

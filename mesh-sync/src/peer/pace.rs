@@ -16,6 +16,8 @@ pub(crate) struct Pace {
     pub(crate) in_flight: usize,
     /// How many there may be.
     window: usize,
+    /// Whether the window stays as it is.
+    is_steady: bool,
     /// From request to answer, smoothed; `None` before the first answer.
     latency: Option<Duration>,
     /// How long the first answer may take.
@@ -31,7 +33,14 @@ impl Pace {
             Carrier::Stream => limits::REPEAT_TIME_STREAM,
             Carrier::Datagram => limits::REPEAT_TIME,
         };
-        Self { in_flight: 0, window: FIRST, latency: None, repeat, unanswered: 0 }
+        Self { in_flight: 0, window: FIRST, is_steady: false, latency: None, repeat, unanswered: 0 }
+    }
+
+    /// An origin: whoever asks it for us says in any case what has become of that, and knows how
+    /// much a line bears.
+    pub(crate) fn of_origin() -> Self {
+        let (window, repeat) = (limits::GROUPS_IN_FLIGHT, limits::ORIGIN_TIME);
+        Self { window, is_steady: true, repeat, ..Self::new(Carrier::Stream) }
     }
 
     /// The first answer may take so long.
@@ -54,8 +63,11 @@ impl Pace {
     /// A group came that was asked for at `asked`.
     pub(crate) fn answered(&mut self, now: Time, asked: Time) {
         let latency = now.since(asked);
-        self.latency = Some(self.latency.map_or(latency, |before| (before * 7 + latency) / 8));
         self.unanswered = 0;
+        if self.is_steady {
+            return;
+        }
+        self.latency = Some(self.latency.map_or(latency, |before| (before * 7 + latency) / 8));
         if latency < TARGET {
             self.window = (self.window + 1).min(limits::GROUPS_IN_FLIGHT);
         } else if latency > TARGET * 4 {

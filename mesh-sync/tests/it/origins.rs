@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_sim::{Quality, World};
-use mesh_sync::{Download, DownloadError, OriginState, Reach, Store, Sync, Uplink};
+use mesh_sync::{Download, DownloadError, Internet, OriginState, Servers, Store, Sync};
 use mesh_wire::codec::Wire;
 use mesh_wire::origin::{OriginHead, OriginUrl, blob_path, cvs_path, head_path};
 use mesh_wire::{ChannelId, Rng, Time};
 
 use crate::world::{
-    Node, content, create, faults, follow, is_level, outboard, publish, publish_blobs, texts,
-    world,
+    Node, content, create, faults, follow, is_level, outboard, publish, publish_blobs, texts, world,
 };
 
 const URL: &str = "http://web.example/mesh";
@@ -120,8 +119,8 @@ fn follow_at(world: &mut World<Node>, node: usize, channel: ChannelId) {
     world.with(node, |sync, now| sync.follow_at(now, &channel, url())).unwrap();
 }
 
-fn uplink(world: &mut World<Node>, node: usize, uplink: Uplink) {
-    world.with(node, |sync, now| sync.set_uplink(now, uplink));
+fn internet(world: &mut World<Node>, node: usize, internet: Internet) {
+    world.with(node, |sync, now| sync.set_internet(now, internet));
 }
 
 /// A channel of node 0 with texts and blobs, on the web.
@@ -148,7 +147,7 @@ fn who_has_no_neighbour_gets_everything_from_plain_files() {
     follow_at(&mut world, 1, channel);
     assert!(!web.run(&mut world, MINUTE, |_| false), "nothing is asked without a way out");
     assert_eq!(web.given(), 0);
-    uplink(&mut world, 1, Uplink::Shared);
+    internet(&mut world, 1, Internet::Shared);
     assert!(web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
     assert_eq!(faults(&world), []);
     let content: u64 = sizes.iter().map(|size| *size as u64).sum();
@@ -162,7 +161,7 @@ fn who_has_no_neighbour_gets_everything_from_plain_files() {
 fn what_is_new_is_found_and_costs_no_more_than_it_is() {
     let (mut world, channel, mut web) = published(2, 2, &[]);
     follow_at(&mut world, 1, channel);
-    uplink(&mut world, 1, Uplink::Shared);
+    internet(&mut world, 1, Internet::Shared);
     assert!(web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
     for count in [1, 100, 300, 1] {
         let before = web.given();
@@ -180,7 +179,7 @@ fn what_is_new_is_found_and_costs_no_more_than_it_is() {
 fn an_origin_is_looked_at_less_often_the_less_there_is_new() {
     let (mut world, channel, mut web) = published(3, 2, &[]);
     follow_at(&mut world, 1, channel);
-    uplink(&mut world, 1, Uplink::Own);
+    internet(&mut world, 1, Internet::Own);
     web.run(&mut world, 120 * MINUTE, |_| false);
     assert!((8..=14).contains(&web.heads), "{}", web.heads);
     web.works = false;
@@ -211,7 +210,7 @@ fn of_a_crowd_behind_one_way_out_one_gets_everything_for_all() {
     let (mut world, channel, mut web) = published(4, 13, &sizes);
     for node in 1..13 {
         follow_at(&mut world, node, channel);
-        uplink(&mut world, node, Uplink::Shared);
+        internet(&mut world, node, Internet::Shared);
     }
     crowd(&mut world, 1..13);
     let all = |world: &World<Node>| (1..13).all(|node| is_level(world, node, &channel));
@@ -237,7 +236,7 @@ fn who_have_each_a_way_of_their_own_divide_a_blob() {
     web.rate = 300_000;
     for node in 1..5 {
         follow_at(&mut world, node, channel);
-        uplink(&mut world, node, Uplink::Own);
+        internet(&mut world, node, Internet::Own);
     }
     crowd(&mut world, 1..5);
     let all = |world: &World<Node>| (1..5).all(|node| is_level(world, node, &channel));
@@ -253,13 +252,13 @@ fn who_claims_and_does_nothing_delays_the_others_and_no_more() {
     let (mut world, channel, mut web) = published(6, 3, &[300_000]);
     // Node 1 claims, and its downloads never end.
     follow_at(&mut world, 1, channel);
-    uplink(&mut world, 1, Uplink::Shared);
+    internet(&mut world, 1, Internet::Shared);
     for _ in 0..1000 {
         world.run_for(Duration::from_millis(5));
         while world.with(1, |sync, now| sync.poll_download(now)).is_some() {}
     }
     follow_at(&mut world, 2, channel);
-    uplink(&mut world, 2, Uplink::Shared);
+    internet(&mut world, 2, Internet::Shared);
     world.connect(1, 2, Quality::STREAM);
     let there = |world: &World<Node>| is_level(world, 2, &channel);
     assert!(web.run(&mut world, 25 * MINUTE, there));
@@ -273,7 +272,7 @@ fn an_origin_that_only_the_channel_names_is_not_looked_for_at_home() {
     world.with(0, |sync, _| web.put(sync, &channel, &[]));
     follow(&mut world, 1, channel);
     world.connect(0, 1, Quality::STREAM);
-    uplink(&mut world, 1, Uplink::Own);
+    internet(&mut world, 1, Internet::Own);
     assert!(web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
     let ask = |world: &mut World<Node>| {
         (0..20_000).find_map(|_| {
@@ -281,13 +280,13 @@ fn an_origin_that_only_the_channel_names_is_not_looked_for_at_home() {
             let download = world.with(1, |sync, now| sync.poll_download(now))?;
             let answer = Err(DownloadError::Missing);
             world.with(1, |sync, now| sync.downloaded(now, download.number, answer));
-            Some(download.reach)
+            Some(download.servers)
         })
     };
-    assert_eq!(ask(&mut world), Some(Reach::Internet));
+    assert_eq!(ask(&mut world), Some(Servers::Public));
     // A person may say that it is there.
     world.with(1, |sync, now| sync.follow_at(now, &channel, url())).unwrap();
-    assert_eq!(ask(&mut world), Some(Reach::Anywhere));
+    assert_eq!(ask(&mut world), Some(Servers::Anywhere));
     assert_eq!(world.with(0, |sync, now| sync.poll_download(now)), None, "its owner has it");
 }
 
@@ -299,7 +298,7 @@ fn an_origin_that_forges_is_left_and_nothing_of_it_is_kept() {
     let path = format!("{URL}/{}", blob_path(&blob));
     web.files.get_mut(&path).unwrap()[100_000] ^= 1;
     follow_at(&mut world, 1, channel);
-    uplink(&mut world, 1, Uplink::Shared);
+    internet(&mut world, 1, Internet::Shared);
     assert!(!web.run(&mut world, 5 * MINUTE, |world| is_level(world, 1, &channel)));
     let state = world.node(1).origin(&channel).unwrap().state;
     assert!(matches!(&state, OriginState::Failed(error) if error.contains("signed")), "{state:?}");
@@ -326,7 +325,7 @@ fn any_byte_of_any_file_may_be_wrong_and_nothing_wrong_is_kept() {
                 }
             }
             follow_at(&mut world, 1, channel);
-            uplink(&mut world, 1, Uplink::Shared);
+            internet(&mut world, 1, Internet::Shared);
             web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel));
             world.connect(0, 1, Quality::STREAM);
             let whole = web.run(&mut world, 2 * MINUTE, |world| is_level(world, 1, &channel));

@@ -14,9 +14,11 @@ use mesh_wire::message::routing::{
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
     Checkpoint, Cvs, CvsWant, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant, Heard,
-    ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, SealedBody, Share, Summary, Want,
+    ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave, SealedBody, Share, Summary,
+    Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
+use mesh_wire::origin::OriginHead;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::samples::Sample;
@@ -92,6 +94,8 @@ laws! {
     grant: Grant,
     checkpoint: Checkpoint,
     epoch_keys: EpochKeys,
+    origins: Origins,
+    origin_head: OriginHead,
     sealed_body: SealedBody,
     letter: Letter,
     introduction: Introduction,

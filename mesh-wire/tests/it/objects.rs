@@ -15,11 +15,12 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
-    GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
-    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    Branch, Checkpoint, Claim, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Gateway, Genesis, Grant,
+    GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState,
+    LogSummary, Origins, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
+use mesh_wire::origin::{OriginHead, OriginUrl};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -84,6 +85,12 @@ impl<const MAX: usize> Show for Label<MAX> {
     }
 }
 
+impl Show for OriginUrl {
+    fn show(&self) -> Value {
+        json!(self.as_str())
+    }
+}
+
 impl<T: Wire + Show, const MAX: usize> Show for List<T, MAX> {
     fn show(&self) -> Value {
         self.iter().map(|value| value.show()).collect()
@@ -111,7 +118,7 @@ macro_rules! named {
         }
     )*};
 }
-named!(CloseReason, ItemKind, Right, LogEnd);
+named!(CloseReason, ItemKind, Right, LogEnd, Gateway);
 
 /// A random value for a field; its type follows from where it is put.
 fn value_of<T: Sample>(_field: &str) -> BoxedStrategy<T> {
@@ -152,7 +159,10 @@ object! {
     Register { path, tags }
     Share { serial, tokens }
     Heard { serials }
-    Summary { serial, channel, blobs, logs }
+    Summary { serial, channel, blobs, claims, logs }
+    Claim { gateway, draw }
+    Origins { urls, extensions }
+    OriginHead { logs, extensions }
     LogSummary { log, size, root }
     Want { channel, log, serial, first, bytes }
     Items { channel, log, first, items, edge, size, signature }
@@ -243,7 +253,7 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 12] = [
+pub(crate) const DECODERS: [(&str, Decoder); 14] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
@@ -251,6 +261,8 @@ pub(crate) const DECODERS: [(&str, Decoder); 12] = [
     ("Grant", alone::<Grant>),
     ("Checkpoint", alone::<Checkpoint>),
     ("EpochKeys", alone::<EpochKeys>),
+    ("Origins", alone::<Origins>),
+    ("OriginHead", alone::<OriginHead>),
     ("SealedBody", alone::<SealedBody>),
     ("Letter", alone::<Letter>),
     ("Introduction", alone::<Introduction>),

@@ -6,7 +6,8 @@ use mesh_wire::codec::{Extensions, List, Opaque, varint};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::CloseReason;
-use mesh_wire::message::sync::{ItemKind, LogEnd, Right};
+use mesh_wire::message::sync::{Gateway, ItemKind, LogEnd, Right};
+use mesh_wire::origin::OriginUrl;
 use mesh_wire::{Hash, HopTag, Label, Token, UnixTime, Wire, limits};
 use proptest::prelude::*;
 
@@ -83,6 +84,20 @@ impl Sample for ItemKind {
 impl Sample for Right {
     fn sample() -> BoxedStrategy<Self> {
         prop::sample::select(Self::ALL).boxed()
+    }
+}
+
+impl Sample for Gateway {
+    fn sample() -> BoxedStrategy<Self> {
+        prop::sample::select(Self::ALL).boxed()
+    }
+}
+
+impl Sample for OriginUrl {
+    fn sample() -> BoxedStrategy<Self> {
+        prop_oneof![Just("n".repeat(limits::URL_BYTES - 7)), "[a-z][a-z0-9./:]{0,12}[a-z]"]
+            .prop_map(|rest| format!("http://{rest}").parse().expect("a url"))
+            .boxed()
     }
 }
 

@@ -20,11 +20,12 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
-    GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
-    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    Branch, Checkpoint, Claim, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Gateway, Genesis, Grant,
+    GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState,
+    LogSummary, Origins, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
+use mesh_wire::origin::OriginHead;
 use mesh_wire::sign::{Context, SigningKey};
 use mesh_wire::{Carrier, Hash, HopTag, Label, Rng, Time, Token, UnixTime, Wire, limits, seal};
 use serde_json::{Value, json};
@@ -162,7 +163,26 @@ fn sync_examples() -> Vec<Example> {
         sync("two channels", Share { serial: 0, tokens: List::new(&[[1; 8], [2; 8]]) }),
         sync("no channel", Share { serial: 1, tokens: List::default() }),
         sync("acknowledged", Heard { serials: List::new(&[0, 1, 64]) }),
-        sync("one log", Summary { serial: 2, channel: 1, blobs: 64, logs: List::new(&[log]) }),
+        sync(
+            "one log",
+            Summary {
+                serial: 2,
+                channel: 1,
+                blobs: 64,
+                claims: List::default(),
+                logs: List::new(&[log.clone()]),
+            },
+        ),
+        sync(
+            "one log and a claim",
+            Summary {
+                serial: 3,
+                channel: 1,
+                blobs: 64,
+                claims: List::new(&[Claim { gateway: Gateway::Shared, draw: 77 }]),
+                logs: List::new(&[log]),
+            },
+        ),
         sync(
             "from the start",
             Want { channel: 1, log: 0, serial: 0, first: 0, bytes: limits::WANT_BYTES },
@@ -231,6 +251,30 @@ fn sync_examples() -> Vec<Example> {
             &EpochKeys {
                 epoch: 3,
                 keys: List::new(&[0, 5].map(|log| EpochKey { log, sealed: [log as u8 + 1; 80] })),
+                extensions: Extensions::default(),
+            },
+        ),
+        alone(
+            "Origins",
+            "two places",
+            &Origins {
+                urls: List::new(
+                    &["https://news.example/mesh", "http://[2001:db8::7]:8000"]
+                        .map(|url| url.parse().unwrap()),
+                ),
+                extensions: Extensions::default(),
+            },
+        ),
+        alone(
+            "OriginHead",
+            "one log that goes on",
+            &OriginHead {
+                logs: List::new(&[LogState {
+                    log: 0,
+                    size: 300,
+                    root: hash(4),
+                    state: LogEnd::Open,
+                }]),
                 extensions: Extensions::default(),
             },
         ),

@@ -9,7 +9,7 @@ struct Layer {
     imports: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 11] = [
+const LAYERS: [Layer; 12] = [
     Layer { name: "mesh-wire", folder: "mesh-wire", imports: &[] },
     Layer { name: "mesh-routing", folder: "mesh-routing", imports: &["mesh-wire"] },
     Layer { name: "mesh-sync", folder: "mesh-sync", imports: &["mesh-wire"] },
@@ -24,10 +24,12 @@ const LAYERS: [Layer; 11] = [
         folder: "mesh-transports/udp",
         imports: &["mesh-wire", "mesh-transport"],
     },
+    Layer { name: "mesh-http", folder: "mesh-transports/http", imports: &[] },
     Layer {
         name: "mesh-node",
         folder: "mesh-node",
         imports: &[
+            "mesh-http",
             "mesh-wire",
             "mesh-routing",
             "mesh-sync",

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use mesh_node::{ChannelLink, WriterLink};
+use mesh_node::{ChannelLink, Internet, OriginUrl, WriterLink};
 use mesh_wire::Address;
 
 const AFTER_HELP: &str = "\
@@ -71,11 +71,18 @@ pub(crate) enum Command {
         /// The channel: its name, id or link
         channel: String,
         /// Files and directories
-        #[arg(required_unless_present = "text")]
+        #[arg(required_unless_present_any = ["text", "origin_dir"])]
         paths: Vec<PathBuf>,
         /// A text of at most 16 KiB
         #[arg(long)]
         text: Option<String>,
+        /// Write the channel as plain files into this directory, too, or bring them up to date:
+        /// from any web server that gives them, followers get what nobody near them has
+        #[arg(long, value_name = "DIR")]
+        origin_dir: Option<PathBuf>,
+        /// Where on the web that directory is: the channel and its link say so from now on
+        #[arg(long, value_name = "URL", requires = "origin_dir")]
+        origin_url: Option<OriginUrl>,
     },
     /// Subscribe: from now on the channel syncs by itself
     Follow {
@@ -233,9 +240,35 @@ pub(crate) struct Up {
     /// reach each other
     #[arg(long)]
     pub(crate) no_relay: bool,
+    /// Whose way to the Internet it is: `shared` with the network it is in, its `own` as that of a
+    /// telephone, or `none`; over one, channels are had on the web that nobody near has
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub(crate) internet: Way,
     /// Stop when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     pub(crate) with_parent: bool,
+}
+
+/// A way to the Internet.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(crate) enum Way {
+    /// That of the network
+    #[default]
+    Shared,
+    /// One of this device's own
+    Own,
+    /// There is none, or it is not to be used
+    None,
+}
+
+impl From<Way> for Internet {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Shared => Self::Shared,
+            Way::Own => Self::Own,
+            Way::None => Self::None,
+        }
+    }
 }
 
 /// `mesh get`.

@@ -33,7 +33,12 @@ pub(crate) fn list(context: &Context) -> Result<(), Error> {
 pub(crate) fn follow(context: &Context, link: ChannelLink) -> Result<(), Error> {
     one(context, &Request::Follow { link: link.to_string() }, |channel| {
         if channel.items == 0 {
-            "following; what it holds comes when somebody near has it".into()
+            match channel.origin.is_empty() {
+                true => "following; what it holds comes when somebody near has it".into(),
+                false => {
+                    "following; what it holds comes from somebody near, or from the web".into()
+                }
+            }
         } else {
             format!("following {}", row(channel))
         }
@@ -84,6 +89,10 @@ pub(crate) fn row(channel: &ChannelStatus) -> String {
         (have, known) if have == known => ", all here".into(),
         (have, known) => format!(", {have} of {known} large files here"),
     };
+    let origin = match channel.origin.as_str() {
+        "" => String::new(),
+        origin => format!("; on the web at {}", words::line(origin)),
+    };
     let frozen = if channel.forked { "; frozen: its key has signed two histories" } else { "" };
-    format!("{name}  {role}  {items}, {bytes}{files}{frozen}")
+    format!("{name}  {role}  {items}, {bytes}{files}{origin}{frozen}")
 }

@@ -97,8 +97,8 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         }
         Command::Channel(args::Channel::List) => channel::list(context),
         Command::Channel(args::Channel::Writers(command)) => writers::command(context, command),
-        Command::Publish { channel, paths, text } => {
-            publish::publish(context, channel, (paths, text))
+        Command::Publish { channel, paths, text, origin_dir, origin_url } => {
+            publish::publish(context, channel, (paths, text), (origin_dir, origin_url))
         }
         Command::Follow { link } => channel::follow(context, link),
         Command::Unfollow { channel } => channel::unfollow(context, channel),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::api::{Published, Skipped};
 use mesh_node::control::{Answer, REQUEST_BYTES, Request, ask};
-use mesh_node::{Error, ErrorKind};
+use mesh_node::{Error, ErrorKind, OriginUrl};
 
 use crate::Context;
 use crate::say::{aside, failed};
@@ -17,6 +17,7 @@ pub(crate) fn publish(
     context: &Context,
     channel: String,
     (paths, text): (Vec<PathBuf>, Option<String>),
+    origin: (Option<PathBuf>, Option<OriginUrl>),
 ) -> Result<(), Error> {
     let start = Instant::now();
     let home = context.home()?;
@@ -26,7 +27,14 @@ pub(crate) fn publish(
         add(&mut all, send(context, &home, &request)?);
     }
     if let Some(text) = text {
-        add(&mut all, send(context, &home, &Request::PublishText { channel, text })?);
+        let request = Request::PublishText { channel: channel.clone(), text };
+        add(&mut all, send(context, &home, &request)?);
+    }
+    if let (Some(folder), url) = origin {
+        let folder = absolute(&folder)?;
+        let url = url.map(|url| url.to_string());
+        let request = Request::WriteOrigin { channel, folder, url };
+        all.origin = send(context, &home, &request)?.origin;
     }
     for line in left_out(&all.skipped) {
         aside(format_args!("mesh: {line}"));
@@ -34,7 +42,9 @@ pub(crate) fn publish(
     context.format.value(&all, |all| summary(all, start))?;
     match (all.items.len(), all.skipped.len()) {
         (_, 0) => Ok(()),
-        (0, _) => Err(Error::new(ErrorKind::Failed, "nothing was published")),
+        (0, _) if all.origin.is_none() => {
+            Err(Error::new(ErrorKind::Failed, "nothing was published"))
+        }
         (_, left) => {
             let why =
                 format!("{} left out, the rest is published", words::count(left as u64, "file"));
@@ -69,6 +79,17 @@ fn summary(all: &Published, start: Instant) -> String {
         })
         .collect();
     let bytes = all.items.iter().map(|item| item.size).sum();
+    if let Some(origin) = &all.origin {
+        let (files, bytes) = (words::count(origin.files, "file"), words::bytes(origin.bytes));
+        lines.push(format!("{files}, {bytes} written for the web server"));
+        if origin.missing > 0 {
+            let missing = words::count(origin.missing, "large file");
+            lines.push(format!("{missing} left out, as not all of it is here yet"));
+        }
+    }
+    if all.items.is_empty() {
+        return lines.join("\n");
+    }
     lines.push(format!(
         "{}, {} signed and offered in {}",
         words::count(all.items.len() as u64, "item"),
@@ -95,6 +116,8 @@ fn send(context: &Context, home: &Path, request: &Request) -> Result<Published, 
     while let Some(answer) = answers.next()? {
         if let Answer::Read(bytes) = answer {
             bar.set_position(bytes);
+        } else if let Answer::Origin(origin) = answer {
+            published.origin = Some(origin);
         } else if let Answer::Published(done) = answer {
             published = done;
         }
@@ -125,8 +148,7 @@ fn portions(paths: Vec<PathBuf>) -> Result<Vec<Vec<PathBuf>>, Error> {
     let mut portions: Vec<Vec<PathBuf>> = Vec::new();
     let mut size = 0;
     for path in paths {
-        let path = std::path::absolute(&path)
-            .map_err(|error| failed(format_args!("{}: {error}", path.display())))?;
+        let path = absolute(&path)?;
         let bytes = path.as_os_str().len() + 3;
         match portions.last_mut() {
             Some(last) if size + bytes <= ROOM => {
@@ -140,6 +162,10 @@ fn portions(paths: Vec<PathBuf>) -> Result<Vec<Vec<PathBuf>>, Error> {
         }
     }
     Ok(portions)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|error| failed(format_args!("{}: {error}", path.display())))
 }
 
 #[cfg(test)]

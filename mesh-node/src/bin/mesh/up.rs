@@ -38,6 +38,7 @@ pub(crate) fn up(context: &Context, options: Up) -> Result<(), Error> {
         listen: options.listen.unwrap_or(defaults.listen),
         beacons: if options.no_beacons { Beacons::Off } else { Beacons::On },
         relaying: if options.no_relay { Relaying::Nothing } else { Relaying::All },
+        internet: options.internet.into(),
         interfaces: options.interfaces,
         peers: options.peers,
         ..defaults

@@ -13,7 +13,7 @@ use crate::control::{Answer, Destination, Request, WriterChange};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
 use crate::handle::{ExportTo, Mesh, WeakMesh};
-use crate::{ChannelLink, WriterLink};
+use crate::{ChannelLink, OriginUrl, WriterLink};
 
 /// Items read at one time.
 pub(super) const PAGE: u64 = 256;
@@ -22,7 +22,11 @@ impl Request {
     /// Whether it ends when the client goes away, instead of a moment later.
     pub(super) fn takes_time(&self) -> bool {
         match self {
-            Self::Watch | Self::Publish { .. } | Self::Feed { .. } | Self::Get { .. } => true,
+            Self::Watch
+            | Self::Publish { .. }
+            | Self::WriteOrigin { .. }
+            | Self::Feed { .. }
+            | Self::Get { .. } => true,
             Self::Identity
             | Self::Status
             | Self::Doctor
@@ -86,6 +90,15 @@ pub(super) async fn answer(
         Request::PublishText { channel, text } => {
             let channel = node.resolve(&channel).await?;
             client.say(&Answer::Published(node.publish_text(channel, &text).await?)).await
+        }
+        Request::WriteOrigin { channel, folder, url } => {
+            if !folder.is_absolute() {
+                return Err(relative(&folder));
+            }
+            let url = url.map(|url| url.parse::<OriginUrl>()).transpose();
+            let url = url.map_err(|bad| Error::new(ErrorKind::Usage, bad.to_string()))?;
+            let channel = node.resolve(&channel).await?;
+            client.say(&Answer::Origin(node.write_origin(channel, folder, url).await?)).await
         }
         Request::Feed { channel, follow } => {
             let channel = node.resolve(&channel).await?;
