@@ -8,6 +8,7 @@
 //! | compare with other protocols | [`models`] |
 //! | know how a figure comes about | [`measure`], [`outcome`] |
 //! | run many, and compare with what is wanted | [`batch`], [`report`], [`page`] |
+//! | see how much the Internet is spared in a carriage | [`carriage`] |
 //! | see how it is done | `place` and `contacts` (who is linked), `load` (who speaks), `run` |
 //!
 //! ```
@@ -20,6 +21,7 @@
 //! ```
 
 pub mod batch;
+pub mod carriage;
 mod chance;
 mod contacts;
 pub mod device;

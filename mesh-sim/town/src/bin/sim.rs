@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use mesh_town::batch::{Job, run_all};
 use mesh_town::report::{self, Report};
 use mesh_town::scenario::Verdict;
-use mesh_town::{Protocol, Scenario, page};
+use mesh_town::{Protocol, Scenario, carriage, page};
 
 /// Towns of people with devices: how much of what they say arrives, and at what price.
 #[derive(Parser)]
@@ -34,6 +34,21 @@ enum Command {
         seeds: u64,
         #[command(flatten)]
         how: How,
+    },
+    /// Telephones that meet in a carriage: how much of what each lacks comes from the others.
+    Carriage {
+        /// How many telephones.
+        #[arg(long, value_name = "N", default_value_t = 12)]
+        phones: usize,
+        /// How many seeds.
+        #[arg(long, value_name = "K", default_value_t = 1)]
+        seeds: u64,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// Writes a page to look at.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Runs all scenarios and compares them with their goals.
     Table {
@@ -84,6 +99,21 @@ fn execute(command: Command) -> Result<Verdict, String> {
             let reports = reports(&scenarios, seed..seed + seeds, how.subject);
             let text = reports.iter().map(Report::to_string).collect();
             tell((&scenarios, &reports), text, &how)
+        }
+        Command::Carriage { phones, seeds, json, html } => {
+            let outcomes: Vec<_> = (0..seeds).map(|seed| carriage::run(seed, phones)).collect();
+            if json {
+                let json = serde_json::to_string_pretty(&outcomes);
+                println!("{}", json.map_err(|error| error.to_string())?);
+            } else {
+                outcomes.iter().for_each(|outcome| print!("{outcome}"));
+            }
+            if let Some(path) = html {
+                let page = carriage::page(&outcomes);
+                fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            let reached = outcomes.iter().all(carriage::Outcome::is_reached);
+            Ok(if reached { Verdict::Reached } else { Verdict::Failed })
         }
         Command::Table { small, seeds, how } => {
             let names = Scenario::names().map_err(|error| error.to_string())?;
