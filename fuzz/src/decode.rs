@@ -12,7 +12,7 @@ use mesh_wire::message::sync::{
     Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, SealedBody,
 };
 use mesh_wire::message::{Beacon, Message, read_frame};
-use mesh_wire::origin::OriginHead;
+use mesh_wire::origin::{BundleProof, OriginHead};
 use mesh_wire::{Address, Label, Wire, limits};
 
 /// A beacon, as it comes from anybody on the local network.
@@ -56,6 +56,7 @@ pub fn genesis(data: &[u8]) {
     identity::<EpochKeys>(data);
     identity::<Origins>(data);
     identity::<OriginHead>(data);
+    identity::<BundleProof>(data);
     identity::<SealedBody>(data);
     identity::<Letter>(data);
 }

@@ -108,6 +108,9 @@ pub enum Refused {
     /// An item that only the node itself makes.
     #[error("only texts and files are published")]
     NotContent,
+    /// Items are on their way here.
+    #[error("items of the channel are on their way here: try again when they have come")]
+    Incomplete,
     /// The store no longer has what was signed.
     #[error("the channel is damaged on disk")]
     Damaged,

@@ -125,9 +125,32 @@ layout! {
     // spec: SYNC-59
     pub struct OriginHead {
         /// Its logs, in ascending order.
-        logs: List<LogState, { limits::LOGS }>,
+        logs: List<OriginLog, { limits::LOGS }>,
         /// What later versions add.
         extensions: Extensions,
+    }
+}
+
+layout! {
+    /// What an origin has of a log.
+    pub struct OriginLog {
+        /// How much, and whether there may be more.
+        state: LogState,
+        /// The writer's signature over a head of that size.
+        signature: [u8; 64],
+    }
+}
+
+layout! {
+    /// What proves the items of a full bundle.
+    // spec: SYNC-59
+    pub struct BundleProof {
+        /// The size of the log that the head is about.
+        size: u64,
+        /// The writer's signature over the head.
+        signature: [u8; 64],
+        /// Roots of the largest subtrees right of the bundle, from left to right.
+        edge: List<Hash, { limits::EDGE_HASHES }>,
     }
 }
 

@@ -154,7 +154,7 @@ impl Writing {
             false => Vec::new(),
         };
         let channel = self.channel;
-        let runs = self.command(move |sync, _| sync.origin_runs(&channel, &bundle))?;
+        let runs = self.command(move |sync, _| sync.origin_items(&channel, &bundle))?;
         self.write(&path, &[before, runs.to_vec()].concat())
     }
 

@@ -10,9 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_node::node::{Download, DownloadError, Internet, Node, NodeConfig, NodeEvent};
 use mesh_sim::{Quality, Securing, World, seed};
-use mesh_sync::{
-    BlobId, Content, MemoryStore, NewItem, Outboard, Store, Sync,
-};
+use mesh_sync::{BlobId, Content, MemoryStore, NewItem, Outboard, Store, Sync};
 use mesh_wire::message::sync::ItemKind;
 use mesh_wire::origin::{OriginHead, blob_path, cvs_path, head_path};
 use mesh_wire::{ChannelId, Label, Now, Rng, Time, UnixTime, Wire};
@@ -437,7 +435,7 @@ impl Office {
         let before = web.files.get(&head).cloned();
         let before = before.map(|bytes| OriginHead::from_bytes(bytes).expect("it was written"));
         for bundle in self.sync.origin_bundles(channel, before.as_ref()).expect("it is here") {
-            let runs = self.sync.origin_runs(channel, &bundle).expect("it is here");
+            let runs = self.sync.origin_items(channel, &bundle).expect("it is here");
             let file = web.files.entry(format!("{URL}/{}", bundle.path)).or_default();
             let there = if bundle.is_added { &file[..] } else { &[] };
             *file = [there, &runs].concat().into();

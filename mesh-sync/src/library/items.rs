@@ -35,6 +35,18 @@ impl<S: Store> Library<S> {
         Ok(bytes.and_then(|bytes| Item::from_bytes(bytes).ok()))
     }
 
+    /// Bytes of items that are here, as they travel.
+    pub(crate) fn bytes_of(&self, at: &LogId, items: Range<u64>) -> Result<u64, StoreError> {
+        let mut sum = 0;
+        self.store.scan(Table::Items, &key::item(at, items.start), &mut |key, value| {
+            let is_one =
+                key::read_item(key).is_some_and(|(log, seq)| log == *at && seq < items.end);
+            sum += if is_one { value.len() as u64 } else { 0 };
+            is_one
+        })?;
+        Ok(sum)
+    }
+
     /// Bytes of a message [`Items`] about this log beside the items.
     pub(crate) fn run_overhead(&self, at: &LogId) -> usize {
         let head = self.log(at).and_then(|log| log.head.as_ref());

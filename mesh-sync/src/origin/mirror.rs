@@ -10,10 +10,12 @@ use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, Reader, Wire};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{
-    Cvs, CvsWant, GroupData, GroupsWant, Heard, Items, LogState, LogSummary, PageAsk, PageHave,
-    Share, Summary, Want,
+    Cvs, CvsWant, GroupData, GroupsWant, Heard, Item, Items, LogState, LogSummary, PageAsk,
+    PageHave, Share, Summary, Want,
 };
-use mesh_wire::origin::{OriginHead, OriginUrl, blob_path, bundle_path, cvs_path};
+use mesh_wire::origin::{
+    BundleProof, OriginHead, OriginLog, OriginUrl, blob_path, bundle_path, cvs_path,
+};
 use mesh_wire::{ChannelId, Hash, limits};
 
 use super::DownloadError;
@@ -44,8 +46,8 @@ struct Stream {
     next: u64,
     granted: u64,
     sent: u64,
-    /// The bundle that was read last, and how many bytes of it: more may have been added.
-    read: Option<(u64, u64)>,
+    /// Where the next item begins in its bundle, in bytes.
+    from: u64,
 }
 
 /// A file, or a part of one.
@@ -53,7 +55,7 @@ struct Stream {
 pub(crate) enum Job {
     /// What there is of a channel.
     Head(ChannelId),
-    /// A bundle of a log, from a byte on.
+    /// A bundle of a log from an item on, and where in it that begins, in bytes.
     Bundle(LogId, u64, u64),
     /// The chaining values of a page, or of one above it.
     Cvs(u32, u8),
@@ -122,8 +124,16 @@ impl Mirror {
         self.serial
     }
 
-    /// What the machine says to it.
-    pub(crate) fn take(&mut self, message: &SyncMessage) {
+    /// The first item that a message asks for.
+    pub(crate) fn wanted(&self, message: &SyncMessage) -> Option<(LogId, u64)> {
+        let SyncMessage::Want(want) = message else { return None };
+        let channel = self.slots.named(want.channel)?;
+        Some((LogId { channel, log: want.log }, want.first))
+    }
+
+    /// What the machine says to it, and, if it wants items, how many bytes of the bundle in which
+    /// the first of them stands it has.
+    pub(crate) fn take(&mut self, message: &SyncMessage, from: u64) {
         match message {
             SyncMessage::Share(share) => {
                 self.heard.push(share.serial);
@@ -134,7 +144,7 @@ impl Mirror {
             SyncMessage::Summary(summary) => self.heard.push(summary.serial),
             SyncMessage::Fork(fork) => self.heard.push(fork.serial),
             SyncMessage::PageHave(have) => self.heard.push(have.serial),
-            SyncMessage::Want(want) => self.take_want(want),
+            SyncMessage::Want(want) => self.take_want(want, from),
             SyncMessage::PageAsk(ask) => self.take_ask(ask),
             SyncMessage::CvsWant(CvsWant { handle, level }) => self.add(Job::Cvs(*handle, *level)),
             SyncMessage::GroupsWant(want) => self.take_groups_want(want),
@@ -159,13 +169,12 @@ impl Mirror {
         });
     }
 
-    fn take_want(&mut self, want: &Want) {
+    fn take_want(&mut self, want: &Want, from: u64) {
         let Some(channel) = self.slots.named(want.channel) else { return };
         let at = LogId { channel, log: want.log };
         let (serial, next) = (want.serial, want.first);
         let before = self.streams.get(&at).copied();
-        let read = before.and_then(|stream| stream.read);
-        let fresh = Stream { serial, next, granted: 0, sent: 0, read };
+        let fresh = Stream { serial, next, granted: 0, sent: 0, from };
         let mut stream = before.filter(|stream| stream.serial == serial).unwrap_or(fresh);
         stream.granted = stream.granted.max(want.bytes);
         self.streams.insert(at, stream);
@@ -175,14 +184,16 @@ impl Mirror {
     /// Asks for the bundle with the next item, if there is more and more is wanted.
     fn go_on(&mut self, at: LogId) {
         let Some(stream) = self.streams.get(&at) else { return };
-        let logs = self.heads.get(&at.channel).map(|head| head.logs.iter());
-        let state = logs.and_then(|mut logs| logs.find(|state| state.log == at.log));
-        let size = state.map_or(0, |state: LogState| state.size);
+        let size = self.there(&at).map_or(0, |log| log.state.size);
         if stream.next < size && stream.sent < stream.granted {
-            let bundle = stream.next / limits::BUNDLE_ITEMS;
-            let read = stream.read.filter(|(last, _)| *last == bundle);
-            self.add(Job::Bundle(at, bundle, read.map_or(0, |(_, bytes)| bytes)));
+            self.add(Job::Bundle(at, stream.next, stream.from));
         }
+    }
+
+    /// What the origin has of a log.
+    fn there(&self, at: &LogId) -> Option<OriginLog> {
+        let mut logs = self.heads.get(&at.channel)?.logs.iter();
+        logs.find(|log| log.state.log == at.log)
     }
 
     // spec: SYNC-60
@@ -244,13 +255,13 @@ impl Mirror {
                 return Some(Request {
                     url: self.url.head(channel),
                     range: None,
-                    most: limits::LOGS * 48 + limits::EXTENSION_BYTES,
+                    most: limits::LOGS * 128 + limits::EXTENSION_BYTES,
                 });
             }
-            Job::Bundle(at, number, from) => {
-                let most = limits::BUNDLE_BYTES;
+            Job::Bundle(at, first, from) => {
+                let (most, number) = (limits::BUNDLE_BYTES, first / limits::BUNDLE_ITEMS);
                 let range = (*from > 0).then_some(*from..limits::BUNDLE_BYTES as u64);
-                (bundle_path(&at.channel, at.log, *number), range, most)
+                (bundle_path(&at.channel, at.log, number), range, most)
             }
             Job::Cvs(handle, level) => {
                 let page = self.pages.get(handle)?;
@@ -286,7 +297,9 @@ impl Mirror {
             (Job::Bundle(at, number, from), Ok(bytes)) => {
                 self.take_bundle(at, (number, from), bytes)
             }
-            (Job::Bundle(at, _, from), Err(DownloadError::Missing)) => self.start_over(at, from),
+            (Job::Bundle(at, first, from), Err(DownloadError::Missing)) => {
+                self.start_over(at, (first, from))
+            }
             (Job::Cvs(handle, level), Ok(bytes)) => {
                 let cvs: Vec<Hash> = bytes.as_chunks().0.iter().map(|cv| Hash(*cv)).collect();
                 let page = self.pages.get(&handle);
@@ -331,7 +344,7 @@ impl Mirror {
         let logs: Vec<LogSummary> = head
             .logs
             .iter()
-            .map(|LogState { log, size, root, .. }| LogSummary {
+            .map(|OriginLog { state: LogState { log, size, root, .. }, .. }| LogSummary {
                 log,
                 size,
                 root: self.slots.salted(&root),
@@ -342,46 +355,55 @@ impl Mirror {
         self.messages.push_back(Summary { serial, channel: index, blobs: 0, claims, logs }.into());
     }
 
-    /// Hands on the runs that bring something new.
+    /// Hands on the items of a bundle.
     // spec: SYNC-59
-    fn take_bundle(&mut self, at: LogId, (bundle, from): (u64, u64), bytes: Bytes) -> Outcome {
-        let Some(index) = self.slots.index(&at.channel) else { return Outcome::Taken };
+    fn take_bundle(&mut self, at: LogId, (first, from): (u64, u64), bytes: Bytes) -> Outcome {
+        let (Some(index), Some(there)) = (self.slots.index(&at.channel), self.there(&at)) else {
+            return Outcome::Taken;
+        };
+        let Some(mut run) = read_bundle(&there, first, bytes) else {
+            return self.start_over(at, (first, from));
+        };
         let Some(stream) = self.streams.get_mut(&at) else { return Outcome::Taken };
-        let before = stream.next;
-        let mut reader = Reader::new(bytes);
-        let mut read = from;
-        // A run that is still being written is left for the next time.
-        while let Ok(run) = Opaque::<{ limits::RECORD_BYTES }>::read(&mut reader) {
-            read += run.size() as u64;
-            let Ok(mut run) = Items::from_bytes(run.bytes().clone()) else { break };
-            let end = run.first.saturating_add(run.items.len() as u64);
-            if run.log == at.log && run.first <= stream.next && end > stream.next {
-                stream.next = end;
-                stream.sent = stream.sent.saturating_add(run_bytes(&run));
-                run.channel = index;
-                self.messages.push_back(run.into());
-            }
-        }
-        stream.read = Some((bundle, read));
-        if stream.next == before {
-            return self.start_over(at, from);
-        }
+        (stream.next, stream.from) = (first + run.items.len() as u64, 0);
+        stream.sent = stream.sent.saturating_add(run_bytes(&run));
+        run.channel = index;
+        self.messages.push_back(run.into());
         self.go_on(at);
         Outcome::Taken
     }
 
-    /// A bundle has nothing new from this byte on: perhaps it is not what it was, and is to be read
-    /// from its beginning.
-    fn start_over(&mut self, at: LogId, from: u64) -> Outcome {
+    /// A part of a bundle is not what it should be: perhaps it begins elsewhere, and all of it is to
+    /// be read.
+    fn start_over(&mut self, at: LogId, (first, from): (u64, u64)) -> Outcome {
         if from == 0 {
             return Outcome::Broken("what it says that it has is not there".into());
         }
         if let Some(stream) = self.streams.get_mut(&at) {
-            stream.read = None;
+            let start = first / limits::BUNDLE_ITEMS * limits::BUNDLE_ITEMS;
+            (stream.next, stream.from) = (start, 0);
         }
         self.go_on(at);
         Outcome::Taken
     }
+}
+
+/// The items of a bundle from `first` on, as far as the origin says that there are, with what
+/// proves them.
+// spec: SYNC-59
+fn read_bundle(there: &OriginLog, first: u64, bytes: Bytes) -> Option<Items> {
+    let LogState { log, size, .. } = there.state;
+    let full = (first / limits::BUNDLE_ITEMS + 1) * limits::BUNDLE_ITEMS;
+    let end = full.min(size);
+    let mut reader = Reader::new(bytes);
+    let items: Result<Vec<Item>, _> = (first..end).map(|_| Item::read(&mut reader)).collect();
+    let items = items.ok().filter(|items| !items.is_empty())?;
+    let proof = match end == full {
+        true => BundleProof::read(&mut reader).ok()?,
+        false => BundleProof { size, signature: there.signature, edge: List::default() },
+    };
+    let BundleProof { size, signature, edge } = proof;
+    Some(Items { channel: 0, log, first, items: List::new(&items), edge, size, signature })
 }
 
 /// Whether an answer has all that was asked for, if that is still wanted.

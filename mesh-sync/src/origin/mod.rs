@@ -377,7 +377,11 @@ impl<S: Store> Sync<S> {
                 let said = self.poll_send(now, link, limits::RECORD_BYTES);
                 let Some(mirror) = self.origins.mirrors.get_mut(&link) else { break };
                 if let Some(message) = &said {
-                    mirror.take(message);
+                    let from = mirror.wanted(message).map_or(0, |(at, first)| {
+                        let start = first / limits::BUNDLE_ITEMS * limits::BUNDLE_ITEMS;
+                        self.library.bytes_of(&at, start..first).unwrap_or(0)
+                    });
+                    mirror.take(message, from);
                 }
                 let answer = mirror.message();
                 let is_over = said.is_none() && answer.is_none();

@@ -1,20 +1,20 @@
-//! What whoever publishes a channel puts on the web: runs of items, and chaining values.
+//! What whoever publishes a channel puts on the web: its items, and chaining values.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
-use mesh_wire::codec::{Extensions, List, Opaque, Wire};
+use mesh_wire::codec::{Extensions, List, Wire};
 use mesh_wire::message::sync::{LogEnd, LogState};
-use mesh_wire::origin::{OriginHead, bundle_path};
+use mesh_wire::origin::{BundleProof, OriginHead, OriginLog, bundle_path};
 use mesh_wire::{ChannelId, Hash, limits};
 
 use crate::blob::{BlobId, PAGE};
 use crate::channel::LogId;
 use crate::channel::charter::Writer;
+use crate::channel::log::Log;
 use crate::command::Refused;
-use crate::peer::ITEM_ROOM;
 use crate::store::Store;
 use crate::sync::Sync;
 
@@ -37,13 +37,22 @@ impl<S: Store> Sync<S> {
     pub fn origin_head(&self, channel: &ChannelId) -> Result<OriginHead, Refused> {
         self.is_open()?;
         let known = self.library.sound(channel).ok_or(Refused::NoSuchChannel)?;
-        let logs: Result<Vec<LogState>, Refused> = (0..known.logs.len() as u32)
+        let logs: Result<Vec<OriginLog>, Refused> = (0..known.logs.len() as u32)
             .map(|log| {
                 let size = known.valid(log);
-                let root = self.library.root(&LogId { channel: *channel, log }, size)?;
+                let at = LogId { channel: *channel, log };
+                let root = self.library.root(&at, size)?;
                 let end = known.charter.writer(log).and_then(Writer::end);
-                let state = if end.is_some() { LogEnd::Ended } else { LogEnd::Open };
-                Ok(LogState { log, size, root, state })
+                let (state, signature) = match (end, self.library.log(&at)) {
+                    (None, Some(Log { head: Some(head), .. })) if head.size == size => {
+                        (LogEnd::Open, head.signature)
+                    }
+                    (None, _) if size == 0 => (LogEnd::Open, [0; 64]),
+                    // Not all that its head is about is here yet.
+                    (None, _) => return Err(Refused::Incomplete),
+                    (Some(_), _) => (LogEnd::Ended, [0; 64]),
+                };
+                Ok(OriginLog { state: LogState { log, size, root, state }, signature })
             })
             .collect();
         Ok(OriginHead { logs: List::new(&logs?), extensions: Extensions::default() })
@@ -57,8 +66,10 @@ impl<S: Store> Sync<S> {
         before: Option<&OriginHead>,
     ) -> Result<Vec<Bundle>, Refused> {
         let mut bundles = Vec::new();
-        for LogState { log, size, state, .. } in self.origin_head(channel)?.logs.iter() {
-            let there = before.and_then(|head| head.logs.iter().find(|there| there.log == log));
+        for OriginLog { state, .. } in self.origin_head(channel)?.logs.iter() {
+            let LogState { log, size, state, .. } = state;
+            let there = before.and_then(|head| head.logs.iter().find(|it| it.state.log == log));
+            let there = there.map(|there| there.state);
             let there = there.filter(|there| there.state == state && there.size <= size);
             let first = match there {
                 Some(there) => {
@@ -80,25 +91,28 @@ impl<S: Store> Sync<S> {
         Ok(bundles)
     }
 
-    /// The items of a bundle, as runs.
+    /// The items of a bundle, and what proves it if it is full.
     // spec: SYNC-59
-    pub fn origin_runs(
+    pub fn origin_items(
         &mut self,
         channel: &ChannelId,
         Bundle { log, items, .. }: &Bundle,
     ) -> Result<Bytes, Refused> {
         self.is_open()?;
         let at = LogId { channel: *channel, log: *log };
-        let (mut next, mut runs) = (items.start, Vec::new());
-        let room = (limits::RECORD_BYTES / 2).max(ITEM_ROOM + self.library.run_overhead(&at));
+        let (mut next, mut bytes) = (items.start, Vec::new());
         while next < items.end {
             // What has rotted is fetched again, and can be written then.
-            let run = self.library.run(&at, next..items.end, room)?.ok_or(Refused::Damaged)?;
+            let run = self.library.run(&at, next..items.end, limits::BUNDLE_BYTES)?;
+            let run = run.ok_or(Refused::Damaged)?;
             next += run.items.len() as u64;
-            let run = Opaque::<{ limits::RECORD_BYTES }>::new(run.to_bytes());
-            run.ok_or(Refused::Damaged)?.write(&mut runs);
+            run.items.iter().for_each(|item| item.write(&mut bytes));
+            if next == items.end && next.is_multiple_of(limits::BUNDLE_ITEMS) {
+                let (size, signature, edge) = (run.size, run.signature, run.edge);
+                BundleProof { size, signature, edge }.write(&mut bytes);
+            }
         }
-        Ok(runs.into())
+        Ok(bytes.into())
     }
 
     /// The chaining values of a blob that is here whole, all levels; nothing for one of one group.

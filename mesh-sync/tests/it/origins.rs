@@ -47,7 +47,7 @@ impl Web {
         let before = self.files.get(&head).map(|bytes| Bytes::copy_from_slice(bytes));
         let before = before.map(|bytes| OriginHead::from_bytes(bytes).unwrap());
         for bundle in sync.origin_bundles(channel, before.as_ref()).unwrap() {
-            let runs = sync.origin_runs(channel, &bundle).unwrap();
+            let runs = sync.origin_items(channel, &bundle).unwrap();
             let file = self.files.entry(place(&bundle.path)).or_default();
             if !bundle.is_added {
                 file.clear();

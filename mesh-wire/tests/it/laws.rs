@@ -18,7 +18,7 @@ use mesh_wire::message::sync::{
     Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
-use mesh_wire::origin::OriginHead;
+use mesh_wire::origin::{BundleProof, OriginHead};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::samples::Sample;
@@ -96,6 +96,7 @@ laws! {
     epoch_keys: EpochKeys,
     origins: Origins,
     origin_head: OriginHead,
+    bundle_proof: BundleProof,
     sealed_body: SealedBody,
     letter: Letter,
     introduction: Introduction,

@@ -20,7 +20,7 @@ use mesh_wire::message::sync::{
     LogSummary, Origins, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
-use mesh_wire::origin::{OriginHead, OriginUrl};
+use mesh_wire::origin::{BundleProof, OriginHead, OriginLog, OriginUrl};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -163,6 +163,8 @@ object! {
     Claim { gateway, draw }
     Origins { urls, extensions }
     OriginHead { logs, extensions }
+    OriginLog { state, signature }
+    BundleProof { size, signature, edge }
     LogSummary { log, size, root }
     Want { channel, log, serial, first, bytes }
     Items { channel, log, first, items, edge, size, signature }
@@ -253,7 +255,7 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 14] = [
+pub(crate) const DECODERS: [(&str, Decoder); 15] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
@@ -263,6 +265,7 @@ pub(crate) const DECODERS: [(&str, Decoder); 14] = [
     ("EpochKeys", alone::<EpochKeys>),
     ("Origins", alone::<Origins>),
     ("OriginHead", alone::<OriginHead>),
+    ("BundleProof", alone::<BundleProof>),
     ("SealedBody", alone::<SealedBody>),
     ("Letter", alone::<Letter>),
     ("Introduction", alone::<Introduction>),

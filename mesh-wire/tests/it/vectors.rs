@@ -25,7 +25,7 @@ use mesh_wire::message::sync::{
     LogSummary, Origins, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
-use mesh_wire::origin::OriginHead;
+use mesh_wire::origin::{BundleProof, OriginHead, OriginLog};
 use mesh_wire::sign::{Context, SigningKey};
 use mesh_wire::{Carrier, Hash, HopTag, Label, Rng, Time, Token, UnixTime, Wire, limits, seal};
 use serde_json::{Value, json};
@@ -269,14 +269,17 @@ fn sync_examples() -> Vec<Example> {
             "OriginHead",
             "one log that goes on",
             &OriginHead {
-                logs: List::new(&[LogState {
-                    log: 0,
-                    size: 300,
-                    root: hash(4),
-                    state: LogEnd::Open,
+                logs: List::new(&[OriginLog {
+                    state: LogState { log: 0, size: 300, root: hash(4), state: LogEnd::Open },
+                    signature: [0xab; 64],
                 }]),
                 extensions: Extensions::default(),
             },
+        ),
+        alone(
+            "BundleProof",
+            "of the first of 300 items",
+            &BundleProof { size: 300, signature: [0xab; 64], edge: List::new(&[hash(1)]) },
         ),
         alone(
             "SealedBody",
