@@ -247,7 +247,10 @@ impl<S: Store> Sync<S> {
                 }
                 verified => verified?,
             };
+            let bytes = verified.items.iter().map(|(item, _)| item.body.bytes().len() as u64).sum();
+            let source = peer.source;
             let kept = self.keep(&id, verified)?;
+            self.library.exchanged(&id, |sums| sums.received(source, bytes));
             self.go_on(now, link, &at, end);
             self.arrived(now, &id, kept);
         }
@@ -277,8 +280,9 @@ impl<S: Store> Sync<S> {
         }
         self.events.tell(Event::NewItems { channel: *id, first: start, count: end - start });
         self.peers.values_mut().for_each(|peer| peer.changed(id));
-        self.fetch.news();
+        self.fetch.arrived(id, &(start..end));
         if rules == Rules::New {
+            self.fetch.news();
             self.peers.values_mut().for_each(|peer| peer.served.tell_all());
             self.events.tell(Event::WritersChanged { channel: *id });
             self.unsettled.insert(*id);

@@ -250,6 +250,8 @@ impl<S: Store> Node<S> {
         for link in links {
             self.close(now, link, CloseReason::Leaving);
         }
+        // An error has become an event.
+        let _ = self.sync.flush(now);
         self.drain(now);
     }
 
@@ -289,6 +291,7 @@ impl<S: Store> Node<S> {
                 | SyncEvent::WritersChanged { .. }
                 | SyncEvent::BlobProgress { .. }
                 | SyncEvent::BlobHere { .. }
+                | SyncEvent::BlobGivenUp { .. }
                 | SyncEvent::Damaged { .. }
                 | SyncEvent::Forked { .. }
                 | SyncEvent::StoreFailed { .. } => self.changed(),

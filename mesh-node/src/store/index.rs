@@ -268,6 +268,8 @@ const fn definition(table: Table) -> Definition {
         Table::Charters => "charters",
         Table::Arrivals => "arrivals",
         Table::Epochs => "epochs",
+        Table::Kept => "kept",
+        Table::Accounts => "accounts",
     })
 }
 

@@ -13,6 +13,7 @@ use core::mem::size_of;
 use mesh_wire::{Carrier, ChannelId, Time, limits};
 
 use crate::blob::{Bitmap, PageId};
+use crate::channel::account::Source;
 use crate::channel::charter::{Charter, Place};
 use crate::channel::{LogId, ORIGIN};
 use pace::Pace;
@@ -59,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) turns: Turns,
     /// It never sent anything forged.
     pub(crate) trusted: bool,
+    /// Where what it gives comes from.
+    pub(crate) source: Source,
 }
 
 /// A channel that both sides share.
@@ -249,6 +252,7 @@ impl Peer {
             served: Served::default(),
             turns: Turns::default(),
             trusted: true,
+            source: Source::default(),
         }
     }
 

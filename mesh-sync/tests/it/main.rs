@@ -9,6 +9,7 @@ mod disk;
 mod forks;
 mod hostile;
 mod laws;
+mod policy;
 mod private;
 mod pump;
 mod rulings;
