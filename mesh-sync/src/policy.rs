@@ -94,24 +94,22 @@ impl<S: Store> Sync<S> {
     /// Fetches the content of an item before all others, if it is not here, and keeps it whatever
     /// happens. It is durable when this returns. Content that travels inside its item always stays.
     pub fn pin(&mut self, now: Now, channel: &ChannelId, number: u64) -> Result<(), Refused> {
-        self.set_pinned(now, channel, (number, true))
+        let Some(blob) = self.content_of(channel, number)? else { return Ok(()) };
+        let pinned = self.library.pin(&blob);
+        self.rearranged(now, pinned)
     }
 
     /// Lets it go when its time has come.
     pub fn unpin(&mut self, now: Now, channel: &ChannelId, number: u64) -> Result<(), Refused> {
-        self.set_pinned(now, channel, (number, false))
+        let Some(blob) = self.content_of(channel, number)? else { return Ok(()) };
+        let unpinned = self.library.unpin(&blob);
+        self.rearranged(now, unpinned)
     }
 
-    fn set_pinned(
-        &mut self,
-        now: Now,
-        channel: &ChannelId,
-        (number, is_pinned): (u64, bool),
-    ) -> Result<(), Refused> {
+    /// The blob that an item names; `None` if its content travels inside it.
+    fn content_of(&self, channel: &ChannelId, number: u64) -> Result<Option<BlobId>, Refused> {
         let (item, _) = self.item(channel, number)?.ok_or(Refused::NoSuchItem)?;
-        let Some(blob) = BlobId::of(&item.header) else { return Ok(()) };
-        let pinned = self.library.pin(&blob, is_pinned);
-        self.rearranged(now, pinned)
+        Ok(BlobId::of(&item.header))
     }
 
     /// The other end of a link is a server on the Internet, or a node after all: what comes from it

@@ -1,6 +1,6 @@
 //! What the node knows, as other programs read it.
 
-use mesh_sync::{BlobId, ItemState, ItemStatus, Role, Sync, WriterState};
+use mesh_sync::{BlobId, Files, ItemState, ItemStatus, Policy, Role, Sync, Unfetched, WriterState};
 use mesh_transport::State;
 use mesh_wire::message::sync::{ItemKind, Right};
 use mesh_wire::{ChannelId, LinkId, Now, UnixTime};
@@ -33,10 +33,35 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
         blobs_have: channel.blobs_here,
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,
+        policy: policy(&channel.policy),
+        used: channel.used,
+        saved: channel.exchange.neighbours,
+        given: channel.exchange.given,
         catching_up: channel.catching_up,
         private: channel.private,
         forked: channel.forked,
     }
+}
+
+fn policy(policy: &Policy) -> api::Policy {
+    let files = match policy.files {
+        Files::All => "all",
+        Files::Wanted => "wanted",
+    };
+    api::Policy { files: files.into(), largest: policy.largest, keep: policy.keep }
+}
+
+/// How much large files take, and may.
+pub(super) fn quota(sync: &Sync<DiskStore>) -> api::Quota {
+    let budget = sync.budget();
+    let channel = |channel: mesh_sync::ChannelStatus| api::ChannelQuota {
+        channel: channel.id.to_string(),
+        name: channel.name.map(|name| name.to_string()).unwrap_or_default(),
+        keep: channel.policy.keep,
+        used: channel.used,
+    };
+    let channels = sync.channels().into_iter().map(channel).collect();
+    api::Quota { total: budget.total, set: budget.is_set, used: budget.used, channels }
 }
 
 pub(super) fn items(
@@ -116,6 +141,15 @@ fn item(
         }
         .into(),
         have,
+        pinned: status.is_pinned,
+        unfetched: match status.unfetched {
+            None => "",
+            Some(Unfetched::NotWanted) => "not-wanted",
+            Some(Unfetched::TooLarge(_)) => "too-large",
+            Some(Unfetched::OverBudget(_)) => "over-budget",
+            Some(Unfetched::GivenUp) => "given-up",
+        }
+        .into(),
     }))
 }
 
@@ -154,6 +188,7 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
     let traffic = node.traffic();
     let all = traffic.received + traffic.sent;
     let content = traffic.content_received + traffic.content_sent;
+    let exchanged = node.sync().exchanged();
     api::Status {
         node: node.peer().to_string(),
         name,
@@ -168,8 +203,9 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
             control: all.saturating_sub(content + 2 * traffic.carried),
             carried: traffic.carried,
             local_in: traffic.received,
-            internet_in: 0,
-            saved: traffic.content_received,
+            internet_in: exchanged.origins,
+            saved: exchanged.neighbours,
+            given: exchanged.given,
         },
     }
 }

@@ -173,6 +173,11 @@ impl<S: Store> Node<S> {
         result
     }
 
+    /// How many bytes of large files may be here as long as the owner has not said so.
+    pub fn assume_budget(&mut self, total: u64) {
+        self.sync.assume_budget(total);
+    }
+
     /// This node takes TCP connections at `port` from now on, or none.
     pub fn listen(&mut self, now: Now, port: Option<PortNumber>) {
         self.router.listen(now.time, port);

@@ -228,7 +228,6 @@ impl<S: Store> Library<S> {
         counts: &mut Counts,
     ) -> Result<(), StoreError> {
         let channel = at.channel;
-        let is_own = self.channels.get(&channel).is_some_and(|here| here.key(at.log).is_some());
         let before = self.shelved(blob)?;
         counts.blobs += 1;
         if before.as_ref().is_some_and(|before| before.bytes == blob.size) {
@@ -242,7 +241,7 @@ impl<S: Store> Library<S> {
         let times = reference.map_or(0, |reference| reference.times) + 1;
         let reference = Reference { channel, number, times };
         self.put_reference(blob, reference)?;
-        let after = self.named(blob, before, (&channel, number), is_own);
+        let after = self.named(blob, before, (at, number));
         self.shelve(blob, &after)?;
         self.put_missing(blob, &after, &reference)
     }

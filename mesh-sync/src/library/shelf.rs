@@ -13,6 +13,7 @@ use mesh_wire::{ChannelId, codes, layout};
 use super::Library;
 use super::blobs::{Reference, Turn};
 use crate::blob::BlobId;
+use crate::channel::LogId;
 use crate::channel::account::Files;
 use crate::store::{Store, StoreError, Table, key};
 
@@ -177,9 +178,10 @@ impl<S: Store> Library<S> {
         &self,
         blob: &BlobId,
         before: Option<Shelved>,
-        (channel, number): (&ChannelId, u64),
-        is_own: bool,
+        (at, number): (&LogId, u64),
     ) -> Shelved {
+        let channel = &at.channel;
+        let is_own = self.channels.get(channel).is_some_and(|here| here.key(at.log).is_some());
         let mut after = before.unwrap_or_else(Shelved::unknown);
         let is_wanted = after.wish == Wish::Resting && self.wants(channel, blob.size);
         if is_own {
@@ -193,15 +195,19 @@ impl<S: Store> Library<S> {
         after
     }
 
-    /// A blob stays, or may go again.
-    pub(crate) fn pin(&mut self, blob: &BlobId, is_pinned: bool) -> Result<(), StoreError> {
-        let Some(before) = self.shelved(blob)? else { return Ok(()) };
-        let wish = match (before.wish, is_pinned) {
-            (Wish::Resting | Wish::Wanted, true) => Wish::Pinned,
-            (Wish::Pinned, false) if self.wants(&before.channel, blob.size) => Wish::Wanted,
-            (Wish::Pinned, false) => Wish::Resting,
-            (wish, _) => wish,
-        };
+    /// A blob stays from now on.
+    pub(crate) fn pin(&mut self, blob: &BlobId) -> Result<(), StoreError> {
+        let before = self.shelved(blob)?.filter(|before| before.wish != Wish::Own);
+        let Some(before) = before else { return Ok(()) };
+        self.shelve(blob, &Shelved { wish: Wish::Pinned, ..before })
+    }
+
+    /// A blob may go again.
+    pub(crate) fn unpin(&mut self, blob: &BlobId) -> Result<(), StoreError> {
+        let before = self.shelved(blob)?.filter(|before| before.wish == Wish::Pinned);
+        let Some(before) = before else { return Ok(()) };
+        let is_wanted = self.wants(&before.channel, blob.size);
+        let wish = if is_wanted { Wish::Wanted } else { Wish::Resting };
         self.shelve(blob, &Shelved { wish, ..before })
     }
 

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use async_channel::Sender;
 use async_io::Timer;
+use mesh_sync::{Files, Policy};
 use mesh_wire::ChannelId;
 use mesh_wire::invite::BadLink;
 
 use super::{Client, PAUSE, get};
 use crate::api::Finding;
-use crate::control::{Answer, Destination, Request, WriterChange};
+use crate::control::{Answer, ComingFiles, Destination, Limit, Request, WriterChange};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
 use crate::handle::{ExportTo, Mesh, WeakMesh};
@@ -31,6 +32,9 @@ impl Request {
             | Self::Channels
             | Self::Follow { .. }
             | Self::Unfollow { .. }
+            | Self::SetChannel { .. }
+            | Self::Quota { .. }
+            | Self::Pin { .. }
             | Self::RequestRight { .. }
             | Self::Writers { .. }
             | Self::PublishText { .. } => false,
@@ -72,6 +76,26 @@ pub(super) async fn answer(
             client.say(&Answer::Channel(node.follow(channel_link(&link)?).await?)).await
         }
         Request::Unfollow { channel } => node.unfollow(node.resolve(&channel).await?).await,
+        Request::SetChannel { channel, files, largest, keep } => {
+            let channel = node.resolve(&channel).await?;
+            let change = move |policy: &mut Policy| {
+                policy.files = files.map_or(policy.files, coming);
+                policy.largest = largest.map_or(policy.largest, Limit::bytes);
+                policy.keep = keep.map_or(policy.keep, Limit::bytes);
+            };
+            client.say(&Answer::Channel(node.change_policy(channel, change).await?)).await
+        }
+        Request::Quota { total } => {
+            let quota = match total {
+                None => node.quota().await?,
+                Some(total) => node.set_quota(total.bytes()).await?,
+            };
+            client.say(&Answer::Quota(quota)).await
+        }
+        Request::Pin { channel, items, pinned } => {
+            let channel = node.resolve(&channel).await?;
+            pin((&node, channel), items, pinned.then_some(Pinned), client).await
+        }
         Request::Publish { channel, paths } => {
             if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
                 return Err(relative(path));
@@ -123,10 +147,40 @@ async fn writers(
         Some(WriterChange::Rotate) => node.rotate(channel).await?,
         Some(WriterChange::Checkpoint) => node.checkpoint(channel).await?,
     }
+    client.say(&Answer::Channel(node.channel(channel).await?)).await?;
     for writer in node.writers(channel).await? {
         client.say(&Answer::Writer(writer)).await?;
     }
     Ok(())
+}
+
+/// The wish for items to stay.
+struct Pinned;
+
+async fn pin(
+    (node, channel): (&Mesh, ChannelId),
+    items: Vec<String>,
+    pinned: Option<Pinned>,
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    for item in items {
+        let seq = get::find(node, channel, &item).await?;
+        match pinned {
+            Some(Pinned) => node.pin(channel, seq).await?,
+            None => node.unpin(channel, seq).await?,
+        }
+        for item in node.items(channel, seq..seq + 1).await?.items {
+            client.say(&Answer::Item(item)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn coming(files: ComingFiles) -> Files {
+    match files {
+        ComingFiles::All => Files::All,
+        ComingFiles::Wanted => Files::Wanted,
+    }
 }
 
 fn channel_link(text: &str) -> Result<ChannelLink, Error> {
@@ -207,7 +261,8 @@ async fn feed(
         } else if follow.is_some() {
             changed.await;
         } else {
-            return Ok(());
+            let node = mesh.upgrade().ok_or_else(Error::stopped)?;
+            return client.say(&Answer::Channel(node.channel(channel).await?)).await;
         }
     }
 }

@@ -126,7 +126,8 @@ impl Life {
             5 if rng.below(4) == 0 => {
                 self.here.publish(UnixTime(1), &self.own, vec![file(blob)], rng).unwrap();
             }
-            6 => self.here.pin(&blob, rng.below(2) == 0).unwrap(),
+            6 if rng.below(2) == 0 => self.here.pin(&blob).unwrap(),
+            6 => self.here.unpin(&blob).unwrap(),
             7 => self.here.give_up(&blob).unwrap(),
             8 => {
                 let limit =
@@ -209,7 +210,7 @@ fn what_goes_first_is_what_nobody_wanted_then_the_oldest_of_whoever_takes_most()
         None,
         "all are waited for"
     );
-    life.here.pin(&second, true).unwrap();
+    life.here.pin(&second).unwrap();
     while let Some(blob) = life.here.excess(&[]).unwrap() {
         order.push(blob);
         life.here.give_up(&blob).unwrap();
@@ -220,7 +221,7 @@ fn what_goes_first_is_what_nobody_wanted_then_the_oldest_of_whoever_takes_most()
     life.here.assumed = NO_LIMIT;
     life.fetch(&third, &mut rng);
     life.fetch(&other, &mut rng);
-    life.here.pin(&second, false).unwrap();
+    life.here.unpin(&second).unwrap();
     life.here.assumed = 0;
     assert_eq!(life.here.excess(&[]).unwrap(), Some(third), "it came though nobody wanted it");
 }
