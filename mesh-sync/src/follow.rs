@@ -6,6 +6,7 @@ use core::ops::Range;
 use mesh_wire::message::sync::{Items, LogSummary, Right, Summary};
 use mesh_wire::{ChannelId, Fault, LinkId, Time, limits};
 
+use crate::channel::account::Source;
 use crate::channel::charter::Writer;
 use crate::channel::log::{self, Log, Verified};
 use crate::channel::{LogId, run_bytes};
@@ -247,10 +248,7 @@ impl<S: Store> Sync<S> {
                 }
                 verified => verified?,
             };
-            let bytes = verified.items.iter().map(|(item, _)| item.body.bytes().len() as u64).sum();
-            let source = peer.source;
-            let kept = self.keep(&id, verified)?;
-            self.library.exchanged(&id, |sums| sums.received(source, bytes));
+            let kept = self.keep(&id, link, verified)?;
             self.go_on(now, link, &at, end);
             self.arrived(now, &id, kept);
         }
@@ -259,7 +257,15 @@ impl<S: Store> Sync<S> {
 
     /// Keeps what was verified.
     // spec: SYNC-39
-    fn keep(&mut self, id: &ChannelId, verified: Verified) -> Result<Kept, StoreError> {
+    fn keep(
+        &mut self,
+        id: &ChannelId,
+        link: LinkId,
+        verified: Verified,
+    ) -> Result<Kept, StoreError> {
+        let source = self.peers.get(&link).map_or_else(Source::default, |peer| peer.source);
+        let bytes = verified.items.iter().map(|(item, _)| item.body.bytes().len() as u64).sum();
+        self.library.exchanged(id, |sums| sums.received(source, bytes));
         let kept = self.library.keep(id, verified)?;
         if kept.rules == Rules::New {
             // What is void is fetched no longer.

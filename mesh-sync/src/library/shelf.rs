@@ -8,10 +8,10 @@ use core::cmp::Reverse;
 use core::ops::Range;
 
 use mesh_wire::codec::Wire;
-use mesh_wire::{ChannelId, codes, layout};
+use mesh_wire::{ChannelId, codes, layout, limits};
 
-use super::Library;
 use super::blobs::{Reference, Turn};
+use super::{BATCH, Library};
 use crate::blob::BlobId;
 use crate::channel::LogId;
 use crate::channel::account::Files;
@@ -213,26 +213,40 @@ impl<S: Store> Library<S> {
 
     /// Looks again at everything that is missing in a channel: its owner wants more or less.
     pub(crate) fn sort(&mut self, channel: &ChannelId) -> Result<(), StoreError> {
-        let mut missing = Vec::new();
-        self.store.scan(Table::Missing, channel.as_bytes(), &mut |key, value| {
-            let is_here = key.starts_with(channel.as_bytes());
-            missing.extend(is_here.then(|| key::read_blob(value)).flatten());
-            is_here
-        })?;
-        for blob in missing {
-            let Some(before) = self.shelved(&blob)? else { continue };
-            let is_wanted =
-                self.references(&blob)?.iter().any(|r| self.wants(&r.channel, blob.size));
-            let wish = match before.wish {
-                Wish::Resting | Wish::Wanted if is_wanted => Wish::Wanted,
-                Wish::Resting | Wish::Wanted => Wish::Resting,
-                wish @ (Wish::Pinned | Wish::Own) => wish,
-            };
-            if wish != before.wish {
-                self.shelve(&blob, &Shelved { wish, ..before })?;
+        let mut from = channel.as_bytes().to_vec();
+        loop {
+            let mut missing = Vec::new();
+            self.store.scan(Table::Missing, &from, &mut |key, value| {
+                let is_next = key.starts_with(channel.as_bytes()) && missing.len() < BATCH;
+                let row = is_next.then(|| Some((key.to_vec(), key::read_blob(value)?)));
+                missing.extend(row.flatten());
+                is_next
+            })?;
+            let Some((last, _)) = missing.last() else { return Ok(()) };
+            // Whatever moves to a queue behind this is looked at again, and stays there.
+            from = [last.as_slice(), &[0]].concat();
+            for (_, blob) in missing {
+                self.sort_one(&blob)?;
+            }
+            if self.uncommitted >= limits::UNCOMMITTED_BYTES {
+                self.commit()?;
             }
         }
-        Ok(())
+    }
+
+    fn sort_one(&mut self, blob: &BlobId) -> Result<(), StoreError> {
+        let Some(before) = self.shelved(blob)? else { return Ok(()) };
+        let mut references = self.references(blob)?.into_iter();
+        let is_wanted = references.any(|reference| self.wants(&reference.channel, blob.size));
+        let wish = match before.wish {
+            Wish::Resting | Wish::Wanted if is_wanted => Wish::Wanted,
+            Wish::Resting | Wish::Wanted => Wish::Resting,
+            wish @ (Wish::Pinned | Wish::Own) => wish,
+        };
+        if wish == before.wish {
+            return Ok(());
+        }
+        self.shelve(blob, &Shelved { wish, ..before })
     }
 
     /// The newest of the items `numbers` whose blob stands in a queue of a channel.

@@ -147,7 +147,6 @@ pub(crate) enum Command {
 
 /// `mesh channel`.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is taken apart at once")]
 pub(crate) enum Channel {
     /// Make a channel that this node signs; prints the link that followers need
     New {

@@ -30,7 +30,7 @@ pub(crate) fn feed(context: &Context, request: &Request) -> Result<(), Error> {
 /// What it has saved: the last line, for people.
 fn exchanged(channel: &ChannelStatus) -> String {
     let [here, saved, given] = [channel.bytes, channel.saved, channel.given].map(words::bytes);
-    format!("{here} here; neighbours gave {saved}, and {given} went to others")
+    format!("{here} here; neighbours gave {saved} in place of the Internet, others got {given}")
 }
 
 /// `    3  2026-11-21 10:02    1.2 MB  here  photo.jpg`.

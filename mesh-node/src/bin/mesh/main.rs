@@ -4,7 +4,8 @@
 //! |---|---|
 //! | what can be typed | `args` |
 //! | how a node is run and shown | `up`, `screen` |
-//! | what each command asks and prints | `about`, `channel`, `writers`, `publish`, `feed`, `get`, `quota` |
+//! | what each command asks and prints | `about`, `channel`, `writers`, `publish`, `feed`, `get` |
+//! | what is to be here, and how much | `quota` |
 //! | the story on one machine | `demo` |
 //! | how things are said | `say`, `pages`, [`mesh_node::words`] |
 

@@ -48,8 +48,7 @@ pub(crate) fn lines(status: &Status) -> Vec<String> {
     let here = status.channels.iter().map(|channel| channel.bytes).sum();
     let [here, saved, given] = [here, bytes.saved, bytes.given].map(words::bytes);
     lines.push(format!(
-        "{}: {here} of content here; neighbours gave {saved} that did not have to come from the \
-         Internet, and {given} went to others",
+        "{}: {here} here; neighbours gave {saved} in place of the Internet, others got {given}",
         words::count(status.channels.len() as u64, "channel"),
     ));
     lines

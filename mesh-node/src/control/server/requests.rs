@@ -1,16 +1,15 @@
 //! What each request makes the node do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_channel::Sender;
 use async_io::Timer;
-use mesh_sync::{Files, Policy};
 use mesh_wire::ChannelId;
 use mesh_wire::invite::BadLink;
 
-use super::{Client, PAUSE, get};
+use super::{Client, PAUSE, get, policy};
 use crate::api::Finding;
-use crate::control::{Answer, ComingFiles, Destination, Limit, Request, WriterChange};
+use crate::control::{Answer, Destination, Request, WriterChange};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
 use crate::handle::{ExportTo, Mesh, WeakMesh};
@@ -59,12 +58,11 @@ pub(super) async fn answer(
         Request::Doctor => findings(node.doctor().await?, client).await,
         Request::Examine { who } => findings(node.examine(&who).await?, client).await,
         Request::NewChannel { name, private } => {
-            let made = if private {
-                node.create_private_channel(&name).await
-            } else {
-                node.create_channel(&name).await
+            let made = match private {
+                true => node.create_private_channel(&name).await?,
+                false => node.create_channel(&name).await?,
             };
-            client.say(&Answer::Channel(made?)).await
+            client.say(&Answer::Channel(made)).await
         }
         Request::Channels => {
             for channel in node.channels().await? {
@@ -77,39 +75,22 @@ pub(super) async fn answer(
         }
         Request::Unfollow { channel } => node.unfollow(node.resolve(&channel).await?).await,
         Request::SetChannel { channel, files, largest, keep } => {
-            let channel = node.resolve(&channel).await?;
-            let change = move |policy: &mut Policy| {
-                policy.files = files.map_or(policy.files, coming);
-                policy.largest = largest.map_or(policy.largest, Limit::bytes);
-                policy.keep = keep.map_or(policy.keep, Limit::bytes);
-            };
-            client.say(&Answer::Channel(node.change_policy(channel, change).await?)).await
+            policy::set((&node, &channel), (files, largest, keep), client).await
         }
-        Request::Quota { total } => {
-            let quota = match total {
-                None => node.quota().await?,
-                Some(total) => node.set_quota(total.bytes()).await?,
-            };
-            client.say(&Answer::Quota(quota)).await
-        }
+        Request::Quota { total } => policy::quota(&node, total, client).await,
         Request::Pin { channel, items, pinned } => {
-            let channel = node.resolve(&channel).await?;
-            pin((&node, channel), items, pinned.then_some(Pinned), client).await
+            let pinned = pinned.then_some(policy::Pinned);
+            policy::pin((&node, &channel), items, pinned, client).await
         }
         Request::Publish { channel, paths } => {
             if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
                 return Err(relative(path));
             }
-            let channel = node.resolve(&channel).await?;
-            let (tell, progress) = async_channel::bounded(1);
-            let on_read = move |bytes| latest(&tell, Answer::Read(bytes));
-            let work = node.publish_paths(channel, paths, on_read);
-            let published = client.tell(progress, work).await?;
-            client.say(&Answer::Published(published)).await
+            publish((&node, node.resolve(&channel).await?), paths, client).await
         }
         Request::PublishText { channel, text } => {
-            let channel = node.resolve(&channel).await?;
-            client.say(&Answer::Published(node.publish_text(channel, &text).await?)).await
+            let published = node.publish_text(node.resolve(&channel).await?, &text).await?;
+            client.say(&Answer::Published(published)).await
         }
         Request::Feed { channel, follow } => {
             let channel = node.resolve(&channel).await?;
@@ -127,10 +108,21 @@ pub(super) async fn answer(
             client.say(&Answer::Link(link.to_string())).await
         }
         Request::Writers { channel, change } => {
-            let channel = node.resolve(&channel).await?;
-            writers((&node, channel), change, client).await
+            writers((&node, node.resolve(&channel).await?), change, client).await
         }
     }
+}
+
+async fn publish(
+    (node, channel): (&Mesh, ChannelId),
+    paths: Vec<PathBuf>,
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    let (tell, progress) = async_channel::bounded(1);
+    let on_read = move |bytes| latest(&tell, Answer::Read(bytes));
+    let work = node.publish_paths(channel, paths, on_read);
+    let published = client.tell(progress, work).await?;
+    client.say(&Answer::Published(published)).await
 }
 
 async fn writers(
@@ -152,35 +144,6 @@ async fn writers(
         client.say(&Answer::Writer(writer)).await?;
     }
     Ok(())
-}
-
-/// The wish for items to stay.
-struct Pinned;
-
-async fn pin(
-    (node, channel): (&Mesh, ChannelId),
-    items: Vec<String>,
-    pinned: Option<Pinned>,
-    client: &mut Client<'_>,
-) -> Result<(), Error> {
-    for item in items {
-        let seq = get::find(node, channel, &item).await?;
-        match pinned {
-            Some(Pinned) => node.pin(channel, seq).await?,
-            None => node.unpin(channel, seq).await?,
-        }
-        for item in node.items(channel, seq..seq + 1).await?.items {
-            client.say(&Answer::Item(item)).await?;
-        }
-    }
-    Ok(())
-}
-
-fn coming(files: ComingFiles) -> Files {
-    match files {
-        ComingFiles::All => Files::All,
-        ComingFiles::Wanted => Files::Wanted,
-    }
 }
 
 fn channel_link(text: &str) -> Result<ChannelLink, Error> {
