@@ -247,7 +247,7 @@ pub struct Item {
     /// Whether its content stays, whatever happens.
     pub pinned: bool,
     /// Why its content does not come by itself: `not-wanted`, `too-large`, `over-budget` or
-    /// `given-up`; empty if it does, or is here.
+    /// `no-room` beside newer ones; empty if it does, or is here.
     pub unfetched: String,
 }
 

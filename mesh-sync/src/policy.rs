@@ -10,7 +10,7 @@ use crate::blob::BlobId;
 use crate::channel::account::{Exchange, Files, NO_LIMIT, Policy, Source};
 use crate::command::Refused;
 use crate::event::Event;
-use crate::library::Wish;
+use crate::library::{QUEUES, Room, Wish};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -38,8 +38,8 @@ pub enum Unfetched {
     TooLarge(u64),
     /// It is larger than all that may be here, of the channel or of all.
     OverBudget(u64),
-    /// It was given up, or there is no room left beside newer ones.
-    GivenUp,
+    /// There is no room beside newer ones: perhaps it was here and was given up.
+    NoRoom,
 }
 
 impl<S: Store> Sync<S> {
@@ -120,6 +120,19 @@ impl<S: Store> Sync<S> {
         }
     }
 
+    /// Whether a channel lacks a blob that comes as soon as somebody around has it.
+    pub fn awaits_blobs(&self, channel: &ChannelId) -> Result<bool, Refused> {
+        self.is_open()?;
+        for queue in 0..QUEUES {
+            let next = self.library.missing(channel, queue, &(0..u64::MAX))?;
+            let Some((_, blob)) = next else { continue };
+            if self.prospects(channel, &blob)?.1.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether a blob was pinned, and why it does not come by itself if it does not.
     pub(crate) fn prospects(
         &self,
@@ -130,14 +143,17 @@ impl<S: Store> Sync<S> {
         let account = self.library.channels.get(channel).map(|channel| &channel.account);
         let (Some(shelved), Some(account)) = (shelved, account) else { return Ok((false, None)) };
         if shelved.wish != Wish::Resting || shelved.bytes == blob.size {
-            return Ok((shelved.wish == Wish::Pinned, None));
+            let rest = blob.size.saturating_sub(shelved.bytes);
+            let fits = shelved.wish != Wish::Wanted || rest == 0;
+            let fits = fits || self.library.room(&shelved, rest, (0, 0))? != Room::None;
+            return Ok((shelved.wish == Wish::Pinned, (!fits).then_some(Unfetched::NoRoom)));
         }
         let room = account.keep.min(self.library.budget());
         let why = match account.files {
             Files::Wanted => Unfetched::NotWanted,
             Files::All if blob.size > account.largest => Unfetched::TooLarge(account.largest),
             Files::All if blob.size > room => Unfetched::OverBudget(room),
-            Files::All => Unfetched::GivenUp,
+            Files::All => Unfetched::NoRoom,
         };
         Ok((false, Some(why)))
     }

@@ -147,7 +147,7 @@ fn item(
             Some(Unfetched::NotWanted) => "not-wanted",
             Some(Unfetched::TooLarge(_)) => "too-large",
             Some(Unfetched::OverBudget(_)) => "over-budget",
-            Some(Unfetched::GivenUp) => "given-up",
+            Some(Unfetched::NoRoom) => "no-room",
         }
         .into(),
     }))

@@ -64,8 +64,10 @@ fn a_reader_says_what_comes_what_stays_and_how_much() {
     let set = quota(&bob, &["350k"]);
     assert_eq!((&set["set"], &set["total"]), (&true.into(), &350_000.into()));
     assert_eq!(set["used"], 220_005, "the oldest that was not pinned, and the large one");
-    let kept = ["1 here pinned", "2 known given-up", "3 known over-budget", "4 here"];
+    let kept = ["1 here pinned", "2 known no-room", "3 known over-budget", "4 here"];
     assert!(are(&bob, &kept), "{:?}", files(&bob));
+    let doctor = bob.run(&["doctor", "news"]).out;
+    assert!(!doctor.contains("missing here"), "what is ruled out is not missed: {doctor}");
     let feed = bob.run(&["feed", "news"]).out;
     assert!(feed.contains("larger than all there is room for; `mesh get` fetches it"), "{feed}");
     // It lasts, and nothing is fetched to be given up again.
@@ -77,7 +79,7 @@ fn a_reader_says_what_comes_what_stays_and_how_much() {
     // Whoever waits for it gets it.
     bob.run(&["get", "news", "3", "-o", "copy", "--wait", "30s"]).is_done();
     assert!(same(&ada.path("file 3"), &bob.path("copy")));
-    assert!(are(&bob, &["1 here pinned", "2 known given-up", "3 here", "4 here"]));
+    assert!(are(&bob, &["1 here pinned", "2 known no-room", "3 here", "4 here"]));
 
     let all = quota(&bob, &["default"]);
     assert_eq!(all["set"], false);

@@ -187,7 +187,7 @@ fn what_is_too_large_is_known_and_says_why() {
     run(&mut pump);
     assert_eq!(why(&pump, &channel, 3), Some(Unfetched::OverBudget(150_000)));
     assert_eq!(all_here(&pump, &blobs), [false, true, false], "the older one was given up");
-    assert_eq!(why(&pump, &channel, 1), Some(Unfetched::GivenUp));
+    assert_eq!(why(&pump, &channel, 1), Some(Unfetched::NoRoom));
 }
 
 // spec: SYNC-56
@@ -201,6 +201,8 @@ fn a_budget_holds_the_newest_and_nothing_is_fetched_to_be_given_up() {
     let expected: Vec<bool> = (0..40).map(|number| number >= 34).collect();
     assert_eq!(all_here(&pump, &old), expected);
     assert_eq!(used(&pump, &channel), 900_000);
+    assert_eq!(why(&pump, &channel, 34), Some(Unfetched::NoRoom), "there are 100,000 bytes left");
+    assert_eq!(why(&pump, &channel, 35), None);
     // A new one takes the place of the oldest, exactly as far as that is needed.
     let new = publish(&mut pump, &channel, &[120_000]);
     assert_eq!(run(&mut pump), 120_000);
