@@ -70,7 +70,7 @@ fn a_home_of_another_version_is_left_alone_and_junk_is_damage() {
     }
     fs::write(&version, [0xff]).unwrap();
     refused(temp.path(), HomeFault::Damaged, &["version"]);
-    fs::write(&version, "2\n").unwrap();
+    fs::write(&version, "3\n").unwrap();
     Home::open(temp.path()).unwrap();
 }
 
