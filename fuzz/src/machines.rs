@@ -30,6 +30,7 @@ pub fn sync(data: &[u8]) {
             | SyncEvent::WritersChanged { .. }
             | SyncEvent::BlobProgress { .. }
             | SyncEvent::BlobHere { .. }
+            | SyncEvent::BlobGivenUp { .. }
             | SyncEvent::Damaged { .. }
             | SyncEvent::Forked { .. }
             | SyncEvent::StoreFailed { .. }

@@ -113,12 +113,57 @@ pub struct ChannelStatus {
     pub bytes: u64,
     /// Where on the web it is, too, and how it stands with that; empty if nowhere.
     pub origin: String,
+    /// How much of its large files is to be here.
+    pub policy: Policy,
+    /// Bytes of large files that count in its budget: those that others published.
+    pub used: u64,
+    /// Bytes of content that neighbours gave and the Internet did not have to.
+    pub saved: u64,
+    /// Bytes of content that this node gave to others.
+    pub given: u64,
     /// Whether a neighbour says that it has more, and was asked for it.
     pub catching_up: bool,
     /// Whether only those read it who may write in it.
     pub private: bool,
     /// Whether its key has signed two different histories: nothing more is taken or published.
     pub forked: bool,
+}
+
+/// How much of a channel's large files is to be here: `mesh channel set`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// `all` come by themselves, or those that are `wanted`: waited for or pinned.
+    pub files: String,
+    /// Bytes of the largest that comes by itself, if there is a limit.
+    pub largest: Option<u64>,
+    /// Bytes that are kept, if there is a limit: the oldest are given up for newer ones.
+    pub keep: Option<u64>,
+}
+
+/// `mesh quota`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Bytes that the large files of all channels may take, those published here aside.
+    pub total: Option<u64>,
+    /// Whether the user has said so, or it is half of what was free when the node started.
+    pub set: bool,
+    /// Bytes that they take.
+    pub used: u64,
+    /// Every channel.
+    pub channels: Vec<ChannelQuota>,
+}
+
+/// One channel in `mesh quota`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelQuota {
+    /// Its id.
+    pub channel: String,
+    /// Its name; empty until something of it has arrived.
+    pub name: String,
+    /// Bytes that it may take, if it has a limit of its own.
+    pub keep: Option<u64>,
+    /// Bytes that it takes.
+    pub used: u64,
 }
 
 /// Somebody who may write in a channel, or could: a line of `mesh channel status`.
@@ -151,7 +196,7 @@ pub struct Page {
     pub next: u64,
 }
 
-/// Bytes on all links since the start.
+/// Bytes on all links since the start; of content, since the home was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes {
     /// Received.
@@ -166,10 +211,12 @@ pub struct Bytes {
     pub carried: u64,
     /// Received from neighbours.
     pub local_in: u64,
-    /// Received from the Internet.
+    /// Content received from the Internet.
     pub internet_in: u64,
     /// Content that neighbours gave and the Internet did not have to.
     pub saved: u64,
+    /// Content given to others.
+    pub given: u64,
 }
 
 /// One line of `mesh feed`.
@@ -199,6 +246,11 @@ pub struct Item {
     pub state: String,
     /// Bytes of content here.
     pub have: u64,
+    /// Whether its content stays, whatever happens.
+    pub pinned: bool,
+    /// Why its content does not come by itself: `not-wanted`, `too-large`, `over-budget` or
+    /// `no-room` beside newer ones; empty if it does, or is here.
+    pub unfetched: String,
 }
 
 /// What `mesh publish` says.

@@ -33,6 +33,7 @@ mod doctor;
 mod feed;
 mod files;
 mod origin;
+mod policy;
 mod report;
 
 pub use feed::{App, Feed};
@@ -79,6 +80,7 @@ pub fn start(config: Config) -> Result<(Mesh, impl Future<Output = ()> + Send), 
     let rng = entropy::rng().map_err(Error::failed)?;
     let mut node = Node::new(node_config, store, rng).map_err(Error::failed)?;
     node.set_relaying(config.relaying);
+    node.assume_budget(fair_share(&home, node.sync().budget().used)?);
 
     let (commands, inbox) = async_channel::bounded(COMMANDS);
     let changed = Arc::new(Event::new());
@@ -98,6 +100,14 @@ pub fn start(config: Config) -> Result<(Mesh, impl Future<Output = ()> + Send), 
         futures_lite::future::or(driver, server).await;
     };
     Ok((mesh, run))
+}
+
+/// Bytes that large files may take as long as nobody has said anything: half of what is free, or
+/// theirs by now. Nothing is given up by that.
+fn fair_share(home: &Home, used: u64) -> Result<u64, Error> {
+    let disk = rustix::fs::statvfs(home.dir()).map_err(Error::failed)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    Ok(used.max(used.saturating_add(free) / 2))
 }
 
 /// Calls that may wait for the loop.

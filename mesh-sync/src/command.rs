@@ -93,6 +93,9 @@ pub enum Refused {
     /// Nobody of that name or number may write.
     #[error("nobody like that may write in the channel: see `mesh channel status`")]
     NoSuchWriter,
+    /// There is no item with this number, or it is void.
+    #[error("the channel has no item with this number: see `mesh feed`")]
+    NoSuchItem,
     /// It is ours.
     #[error("a channel of one's own cannot be unfollowed")]
     Own,
@@ -277,6 +280,12 @@ impl<S: Store> Sync<S> {
             Err(error) => Err(error),
         };
         Ok(self.settle(now, checked)?)
+    }
+
+    /// Makes everything durable now: nobody comes back to this machine.
+    pub fn flush(&mut self, now: Now) -> Result<(), Refused> {
+        self.is_open()?;
+        self.durable(now, Ok(()))
     }
 
     /// The store; whoever puts a blob's bytes in place does it here.

@@ -39,6 +39,11 @@ pub enum Event {
         /// The blob.
         blob: BlobId,
     },
+    /// A blob was given up, to make room for others.
+    BlobGivenUp {
+        /// The blob.
+        blob: BlobId,
+    },
     /// A neighbour broke the rules. What it sent has changed nothing.
     PeerFault {
         /// The link to it.

@@ -6,6 +6,7 @@ use core::ops::Range;
 use mesh_wire::message::sync::{Items, LogSummary, Right, Summary};
 use mesh_wire::{ChannelId, Fault, LinkId, Time, limits};
 
+use crate::channel::account::Source;
 use crate::channel::charter::Writer;
 use crate::channel::log::{self, Log, Verified};
 use crate::channel::{LogId, run_bytes};
@@ -40,6 +41,7 @@ impl<S: Store> Sync<S> {
             return Ok(());
         }
         peer.acknowledge(summary.serial);
+        let is_origin = peer.is_origin();
         let Some(matched) = peer.matched.get_mut(&id) else { return Ok(()) };
         if matched.summary_heard.is_some_and(|heard| summary.serial <= heard) {
             return Ok(());
@@ -51,7 +53,7 @@ impl<S: Store> Sync<S> {
             self.fetch.news();
         }
         let claim = summary.claims.iter().next();
-        if !peer.is_origin && core::mem::replace(&mut matched.claim, claim) != matched.claim {
+        if !is_origin && core::mem::replace(&mut matched.claim, claim) != matched.claim {
             self.claims_changed(now, &id);
         }
         for log in summary.logs.iter() {
@@ -149,7 +151,7 @@ impl<S: Store> Sync<S> {
             let unanswered = talk.map_or(0, |talk| talk.unanswered);
             let answers = unanswered < limits::UNANSWERED && matched.knows(charter, at.log);
             if peer.trusted && answers && theirs > first {
-                let candidate = (peer.is_origin, unanswered, u64::MAX - theirs, *link);
+                let candidate = (peer.is_origin(), unanswered, u64::MAX - theirs, *link);
                 best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
         }
@@ -251,7 +253,7 @@ impl<S: Store> Sync<S> {
                 }
                 verified => verified?,
             };
-            let kept = self.keep(&id, verified)?;
+            let kept = self.keep(&id, link, verified)?;
             self.go_on(now, link, &at, end);
             self.arrived(now, &id, kept);
         }
@@ -260,7 +262,15 @@ impl<S: Store> Sync<S> {
 
     /// Keeps what was verified.
     // spec: SYNC-39
-    fn keep(&mut self, id: &ChannelId, verified: Verified) -> Result<Kept, StoreError> {
+    fn keep(
+        &mut self,
+        id: &ChannelId,
+        link: LinkId,
+        verified: Verified,
+    ) -> Result<Kept, StoreError> {
+        let source = self.peers.get(&link).map_or_else(Source::default, |peer| peer.source);
+        let bytes = verified.items.iter().map(|(item, _)| item.body.bytes().len() as u64).sum();
+        self.library.exchanged(id, |sums| sums.received(source, bytes));
         let kept = self.library.keep(id, verified)?;
         if kept.rules == Rules::New {
             // What is void is fetched no longer.
@@ -281,8 +291,9 @@ impl<S: Store> Sync<S> {
         }
         self.events.tell(Event::NewItems { channel: *id, first: start, count: end - start });
         self.peers.values_mut().for_each(|peer| peer.changed(id));
-        self.fetch.news();
+        self.fetch.arrived(id, &(start..end));
         if rules == Rules::New {
+            self.fetch.news();
             self.peers.values_mut().for_each(|peer| peer.served.tell_all());
             self.events.tell(Event::WritersChanged { channel: *id });
             self.origins.is_stale = true;

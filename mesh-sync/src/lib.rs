@@ -7,7 +7,7 @@
 //! | to know | read |
 //! |---|---|
 //! | what the machine is and how it fails | `sync`, `health` |
-//! | what the owner can do and see | `command`, `authority`, `status`, `event` |
+//! | what the owner can do and see | `command`, `authority`, `policy`, `status`, `event` |
 //! | how a stranger's copy gets trusted | `merkle/proof` |
 //! | what an item, a head and a log are | `channel` |
 //! | how large content is cut and verified | `blob` |
@@ -41,6 +41,7 @@ mod library;
 mod merkle;
 mod origin;
 mod peer;
+mod policy;
 mod receive;
 mod serve;
 pub mod set;
@@ -51,11 +52,13 @@ mod sync;
 
 pub use blob::{BlobId, Outboard, OutboardBuilder};
 pub use channel::ChannelName;
+pub use channel::account::{Exchange, Files, Policy};
 pub use command::{Content, NewItem, Refused};
 pub use event::Event;
 pub use origin::{
     Bundle, Download, DownloadError, Internet, OriginState, OriginStatus, Servers, is_origin,
 };
+pub use policy::{Budget, Unfetched};
 pub use status::{
     BlobStatus, ChannelStatus, ItemState, ItemStatus, Role, Sharer, WriterState, WriterStatus,
 };

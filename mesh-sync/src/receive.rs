@@ -9,6 +9,7 @@ use mesh_wire::message::sync::{Branch, Cvs, Fork, GroupData, PageAsk, PageHave, 
 use mesh_wire::{Fault, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
+use crate::channel::account::Source;
 use crate::channel::{Channel, LogId, fork};
 use crate::event::Event;
 use crate::fetch::Landed;
@@ -223,15 +224,17 @@ impl<S: Store> Sync<S> {
         let peer = self.peers.get(&link).filter(|_| !self.health.is_full(now));
         let asked = peer.and_then(|peer| peer.asked.get(&data.handle));
         let Some(page) = asked.map(|asked| asked.page) else { return Ok(()) };
+        let source = peer.map_or_else(Source::default, |peer| peer.source);
         let group = (page, data.group, data.bytes.bytes());
         let landed =
             self.fetch.take_group((now, link), &mut self.library, &mut self.peers, group)?;
         match landed {
-            Landed::Nowhere => {}
+            Landed::Nowhere => return Ok(()),
             Landed::Kept(blob) => self.events.tell(Event::BlobProgress { blob }),
             Landed::Whole(blob) => self.is_whole(blob)?,
         }
-        Ok(())
+        self.library.received(&page.blob, source, data.bytes.bytes().len() as u64)?;
+        Ok(self.make_room()?)
     }
 
     /// A blob is here whole: tells the owner and everybody around.

@@ -269,6 +269,7 @@ impl<S: Store> Sync<S> {
             talk.sent = talk.sent.max(stream.next);
             run.channel = peer.slots.index(&at.channel).unwrap_or(u32::MAX);
             peer.streams.push_back(at);
+            self.gave(Some(at.channel), content(&run));
             return Ok(Some(run));
         }
         Ok(None)
@@ -320,7 +321,15 @@ impl<S: Store> Sync<S> {
         talk.told = Some(Told::Here(size));
         talk.pushed.said(now, peer.pace.repeat(), 0);
         run.channel = peer.slots.index(&at.channel).unwrap_or(u32::MAX);
+        self.gave(Some(at.channel), content(&run));
         Ok(Some(run))
+    }
+
+    /// Content of a channel goes to a neighbour.
+    fn gave(&mut self, channel: Option<ChannelId>, bytes: u64) {
+        if let Some(channel) = channel {
+            self.library.exchanged(&channel, |sums| sums.given = sums.given.saturating_add(bytes));
+        }
     }
 
     /// Which groups of a page are here.
@@ -407,6 +416,7 @@ impl<S: Store> Sync<S> {
                 return Ok(None);
             }
         };
+        self.gave(order.channel, bytes.len() as u64);
         let handle = order.handle;
         Ok(Opaque::new(bytes).map(|bytes| GroupData { handle, group, bytes }.into()))
     }
@@ -427,6 +437,11 @@ pub(crate) fn has_other_history<S: Store>(
         talk.history = if same { History::Same } else { History::Other };
     }
     Ok(talk.history == History::Other)
+}
+
+/// Bytes of content in a run of items.
+fn content(run: &Items) -> u64 {
+    run.items.iter().map(|item| item.body.bytes().len() as u64).sum()
 }
 
 /// How many bytes an order takes on the link, its message aside.

@@ -9,12 +9,14 @@ use mesh_wire::id::WriterId;
 use mesh_wire::message::sync::{Item, ItemHeader, Right};
 use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
-use crate::blob::{BlobId, GROUP, PageId};
+use crate::blob::{BlobId, PageId};
+use crate::channel::account::{Exchange, Policy};
 use crate::channel::charter::Writer;
 use crate::channel::{Channel, ChannelName, LogId, epoch, item};
 use crate::command::Refused;
 use crate::library::is_content;
 use crate::peer::Matched;
+use crate::policy::Unfetched;
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
@@ -41,6 +43,12 @@ pub struct ChannelStatus {
     pub bytes: u64,
     /// Bytes of the content that is here whole.
     pub bytes_here: u64,
+    /// How much of it is to be here.
+    pub policy: Policy,
+    /// Bytes of blobs that count in its budget.
+    pub used: u64,
+    /// What came from whom, and went to others.
+    pub exchange: Exchange,
     /// A neighbour says that it has more items, and was asked for them.
     pub catching_up: bool,
     /// The store no longer has what was signed: the channel is set aside.
@@ -111,6 +119,10 @@ pub struct ItemStatus {
     pub header: ItemHeader,
     /// How much of its content is here.
     pub state: ItemState,
+    /// Whether its content stays, whatever happens.
+    pub is_pinned: bool,
+    /// Why its content does not come by itself, if it does not.
+    pub unfetched: Option<Unfetched>,
 }
 
 /// How much of an item's content is here.
@@ -133,7 +145,7 @@ pub struct BlobStatus {
     pub groups: u64,
     /// How many of them are here.
     pub groups_here: u64,
-    /// About how many bytes that is; exact for a whole blob.
+    /// How many bytes that is.
     pub bytes_here: u64,
     /// Links whose other end has some of it, while it is being fetched.
     pub providers: usize,
@@ -292,7 +304,7 @@ impl<S: Store> Sync<S> {
         self.is_open()?;
         let groups = blob.groups();
         let groups_here = self.library.groups_here(blob)?.unwrap_or(0);
-        let bytes_here = groups_here.saturating_mul(GROUP).min(blob.size);
+        let bytes_here = self.library.shelved(blob)?.map_or(0, |shelved| shelved.bytes);
         let providers = self.fetch.providers(blob, &self.peers);
         Ok(BlobStatus { groups, groups_here, bytes_here, providers })
     }
@@ -330,6 +342,9 @@ impl<S: Store> Sync<S> {
             blobs_here: channel.counts.blobs_here,
             bytes: channel.counts.bytes,
             bytes_here: channel.counts.bytes_here,
+            policy: channel.account.policy(),
+            used: channel.account.used,
+            exchange: channel.account.exchange,
             catching_up: matched.any(Matched::is_catching_up),
             damaged: channel.damaged,
             private: channel.charter.is_private(),
@@ -373,6 +388,10 @@ impl<S: Store> Sync<S> {
             header = epoch::read(&header, &letter);
             body = letter.content.into_bytes();
         }
+        let (is_pinned, unfetched) = match BlobId::of(&header) {
+            Some(blob) => self.prospects(channel, &blob)?,
+            None => (false, None),
+        };
         let status = ItemStatus {
             number,
             writer: writer.key,
@@ -380,6 +399,8 @@ impl<S: Store> Sync<S> {
             is_valid: seq < writer.most,
             header,
             state,
+            is_pinned,
+            unfetched,
         };
         Ok(Some((status, body)))
     }

@@ -57,17 +57,18 @@ pub enum Table {
     Items = 1,
     /// (channel, log, level, tile) → 256 nodes of the log's tree.
     Nodes = 2,
-    /// Blob → how much of it is here. A blob is named by its hash and its size.
+    /// Blob → how much of it is here, and whether it is to be. A blob is named by its hash and its
+    /// size.
     Blobs = 3,
     /// (blob, level, page) → chaining values.
     Cvs = 4,
     /// (blob, page) → which groups are here.
     Groups = 5,
-    /// (blob, channel) → the first item of the channel that names it, and how many do.
+    /// (blob, channel) → the newest item of the channel that names it, and how many do.
     References = 6,
     /// (channel, writer) → the secret behind a key of ours.
     Secrets = 7,
-    /// (channel, log, sequence number) → blob that is named there first and is not here whole.
+    /// (channel, queue, number of the item, the last first) → blob that is not here whole.
     Missing = 8,
     /// (channel, log) → the proof that its writer has signed two histories.
     Forks = 9,
@@ -80,12 +81,17 @@ pub enum Table {
     /// (channel, last number of a run first) → the log and the place in it where the run begins.
     Arrivals = 12,
     /// Channel → where on the web it is, as a person has said.
-    Origins = 20,
+    Origins = 16,
+    /// (channel, rank, number of the item) → blob that may be given up, the next one first.
+    Kept = 14,
+    /// Channel → what of it is to be here, and what came from whom. The key is empty for what the
+    /// node has beside its channels.
+    Accounts = 15,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -101,6 +107,8 @@ impl Table {
         Self::Arrivals,
         Self::Epochs,
         Self::Origins,
+        Self::Kept,
+        Self::Accounts,
     ];
 }
 

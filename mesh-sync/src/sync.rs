@@ -61,7 +61,16 @@ impl<S: Store> Sync<S> {
         for channel in self.library.channels.values().filter(|channel| channel.damaged) {
             self.events.tell(Event::Damaged { channel: channel.id });
         }
+        self.begin_to_make_room();
         Ok(())
+    }
+
+    /// More may be here than there is room for: that is looked at with the next commit, which is
+    /// due at once.
+    pub(crate) fn begin_to_make_room(&mut self) {
+        if self.library.is_over() {
+            self.commit_at = Some(Time(0));
+        }
     }
 
     /// Ends whatever was done to the machine: alarms, commits, and what to do about an error.
@@ -183,6 +192,7 @@ impl<S: Store> Sync<S> {
         }
         if self.commit_at.is_some_and(|at| at <= now) {
             self.commit()?;
+            self.make_room()?;
         }
         if self.chores_at.is_some_and(|at| at <= now) {
             self.chores(now);

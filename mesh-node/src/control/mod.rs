@@ -71,6 +71,35 @@ pub enum Request {
         /// A local name, an id or a link.
         channel: String,
     },
+    /// Changes how much of a channel is to be here: [`Answer::Channel`].
+    SetChannel {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Which large files come by themselves, if that changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<ComingFiles>,
+        /// The largest of those, if that changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        largest: Option<Limit>,
+        /// How many bytes are kept, if that changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<Limit>,
+    },
+    /// How much large files take and may, after a change if there is one: [`Answer::Quota`].
+    Quota {
+        /// How much they may from now on, in all channels together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<Limit>,
+    },
+    /// Keeps items, or lets them go when their time has come: their [`Answer::Item`]s.
+    Pin {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Each a number or the hash of its content.
+        items: Vec<String>,
+        /// Whether to keep them.
+        pinned: bool,
+    },
     /// What to give to a channel's owner so that this node may write in it: [`Answer::Link`].
     RequestRight {
         /// A local name, an id or a link.
@@ -80,7 +109,8 @@ pub enum Request {
         /// What it wants to do.
         right: RequestedRight,
     },
-    /// Who may write in a channel, or could, after a change if there is one: [`Answer::Writer`]s.
+    /// The channel, and who may write in it, or could, after a change if there is one:
+    /// [`Answer::Channel`], [`Answer::Writer`]s.
     Writers {
         /// A local name, an id or a link.
         channel: String,
@@ -113,7 +143,7 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
     },
-    /// [`Answer::Item`]s in the order of their numbers.
+    /// [`Answer::Item`]s in the order of their numbers, and [`Answer::Channel`] at the end.
     Feed {
         /// A local name, an id or a link.
         channel: String,
@@ -132,6 +162,37 @@ pub enum Request {
         /// Whether files that are there already give way.
         replace: bool,
     },
+}
+
+/// Which large files of a channel come by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComingFiles {
+    /// All that its limits allow.
+    All,
+    /// None: those that somebody waits for or has pinned.
+    Wanted,
+}
+
+/// A limit of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// As without a word: none for a channel, for all together half of the disk's free space.
+    Default,
+    /// So many.
+    Bytes(u64),
+}
+
+impl Limit {
+    /// The number, if there is one.
+    #[must_use]
+    pub fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Default => None,
+            Self::Bytes(bytes) => Some(bytes),
+        }
+    }
 }
 
 /// What somebody wants to do in a channel.
@@ -212,6 +273,8 @@ pub enum Answer {
     Link(String),
     /// A writer of a channel.
     Writer(api::Writer),
+    /// How much large files take, and may.
+    Quota(api::Quota),
     /// An item.
     Item(api::Item),
     /// Bytes read so far.

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::handle::WeakMesh;
 
 mod get;
+mod policy;
 mod requests;
 
 /// Connections answered at a time; one more is told to come later.

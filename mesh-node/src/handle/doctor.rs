@@ -40,7 +40,10 @@ pub(super) fn channel(
     let status = node.sync().channel(id).ok_or_else(not_followed)?;
     let company: Vec<Sharer> = node.sync().company(id).collect();
     let mut findings = vec![here(&status)];
-    findings.extend(missing(&status, &company));
+    let files = status.blobs_known.saturating_sub(status.blobs_here);
+    // What the owner has ruled out is not missed.
+    let files = if node.sync().awaits_blobs(id)? { files } else { 0 };
+    findings.extend(missing(&status, &company, files));
     findings.push(shared(node, &company));
     findings.extend(company.iter().filter_map(|other| {
         // None: it is about to leave.
@@ -192,11 +195,10 @@ fn here(status: &ChannelStatus) -> Finding {
     well(what, format!("{role}; here: {items}, {bytes}{files}"))
 }
 
-/// What others have, or items name, and this node does not have.
-fn missing(status: &ChannelStatus, company: &[Sharer]) -> Option<Finding> {
+/// What others have, or items name, and this node does not have: items, and so many large files.
+fn missing(status: &ChannelStatus, company: &[Sharer], files: u64) -> Option<Finding> {
     let most = company.iter().filter_map(|other| other.has).map(|(items, _)| items).max();
     let items = most.unwrap_or(0).saturating_sub(status.items);
-    let files = status.blobs_known.saturating_sub(status.blobs_here);
     let parts = [(items, "item"), (files, "large file")];
     let parts: Vec<_> = parts
         .into_iter()

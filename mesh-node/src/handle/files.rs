@@ -294,18 +294,25 @@ impl Export {
     ) -> Result<(Vec<Exported>, Vec<u64>), Error> {
         let wanted = (self.channel, items, only);
         let ready = self.mesh.ask(move |node, media, now| ready(node, media, (wanted, now)));
-        let (ready, away) = ready.await??;
+        let (ready, mut away) = ready.await??;
         if ready.is_empty() {
             return Ok((Vec::new(), away));
         }
         let mut place = self.place.take().ok_or_else(Error::stopped)?;
         let (mesh, blobs) = (self.mesh.clone(), self.blobs.clone());
         let write = move || {
-            let write = |item: Ready| item.write((&mesh, &blobs), &mut place, &mut progress);
-            let exported = ready.into_iter().map(write).collect();
-            (place, exported)
+            let (mut exported, mut given_up) = (Vec::new(), Vec::new());
+            for item in ready {
+                let seq = item.seq;
+                match item.write((&mesh, &blobs), &mut place, &mut progress) {
+                    Some(item) => exported.push(item),
+                    None => given_up.push(seq),
+                }
+            }
+            (place, exported, given_up)
         };
-        let (place, exported) = blocking::unblock(write).await;
+        let (place, exported, given_up) = blocking::unblock(write).await;
+        away.extend(given_up);
         self.place = Some(place);
         Ok((exported, away))
     }
@@ -359,13 +366,14 @@ fn ready(
 }
 
 impl Ready {
-    /// Blocks on the disk: for a worker thread.
+    /// Blocks on the disk: for a worker thread. `None` if the content was given up meanwhile, to
+    /// make room: then it has to come again.
     fn write(
         self,
         (mesh, blobs): (&Mesh, &Blobs),
         place: &mut Place,
         progress: &mut impl FnMut(api::Progress),
-    ) -> Exported {
+    ) -> Option<Exported> {
         let (seq, size, mut have) = (self.seq, self.header.size, 0);
         let mut progress = |bytes| {
             have += bytes;
@@ -379,20 +387,28 @@ impl Ready {
             }
             Place::Folder(folder) => folder.export(name, content, &mut progress),
         });
-        Exported { seq, size, sources: self.sources, path }
+        let path = path.transpose()?;
+        Some(Exported { seq, size, sources: self.sources, path })
     }
 
     fn with_content<R>(
         &self,
         (mesh, blobs): (&Mesh, &Blobs),
         write: impl FnOnce(export::Content<'_>) -> Result<R, export::ExportError>,
-    ) -> Result<R, Error> {
+    ) -> Result<Option<R>, Error> {
         let (hash, size) = (self.header.hash, self.header.size);
         let Some(blob) = BlobId::of(&self.header) else {
             let bytes = export::Bytes::Inline(&self.body);
-            return Ok(write(export::Content { hash, size, bytes })?);
+            return Ok(Some(write(export::Content { hash, size, bytes })?));
         };
-        let file = blobs.open(&hash).map_err(Error::failed)?;
+        let is_here = || {
+            let status = block_on(mesh.command(move |sync, _| sync.blob(&blob)))??;
+            Ok::<bool, Error>(status.is_complete())
+        };
+        let file = match blobs.open(&hash) {
+            Err(_) if !is_here()? => return Ok(None),
+            file => file.map_err(Error::failed)?,
+        };
         let mut page: (u64, Vec<Hash>) = (u64::MAX, Vec::new());
         let mut value = |group: u64| {
             let number = group / limits::PAGE_CVS as u64;
@@ -405,9 +421,12 @@ impl Ready {
         let bytes = export::Bytes::Blob { file: &file, value: &mut value };
         let written = write(export::Content { hash, size, bytes });
         if let Err(export::ExportError::Damaged { group, .. }) = &written {
+            if !is_here()? {
+                return Ok(None);
+            }
             let group = *group;
             block_on(mesh.command(move |sync, now| sync.recheck(now, blob, group)))??;
         }
-        Ok(written?)
+        Ok(Some(written?))
     }
 }

@@ -1,7 +1,8 @@
 //! What the node knows, as other programs read it.
 
 use mesh_sync::{
-    BlobId, ItemState, ItemStatus, OriginState, OriginStatus, Role, Sync, WriterState,
+    BlobId, Files, ItemState, ItemStatus, OriginState, OriginStatus, Policy, Role, Sync, Unfetched,
+    WriterState,
 };
 use mesh_transport::State;
 use mesh_wire::message::sync::{ItemKind, Right};
@@ -38,6 +39,10 @@ fn channel(sync: &Sync<DiskStore>, channel: mesh_sync::ChannelStatus) -> api::Ch
         blobs_known: channel.blobs_known,
         bytes: channel.bytes_here,
         origin: status.map(origin_state).unwrap_or_default(),
+        policy: policy(&channel.policy),
+        used: channel.used,
+        saved: channel.exchange.neighbours,
+        given: channel.exchange.given,
         catching_up: channel.catching_up,
         private: channel.private,
         forked: channel.forked,
@@ -52,6 +57,27 @@ fn origin_state(OriginStatus { url, state }: OriginStatus) -> String {
         OriginState::Unused => url.to_string(),
         OriginState::Failed(error) => format!("{url}: {error}"),
     }
+}
+
+fn policy(policy: &Policy) -> api::Policy {
+    let files = match policy.files {
+        Files::All => "all",
+        Files::Wanted => "wanted",
+    };
+    api::Policy { files: files.into(), largest: policy.largest, keep: policy.keep }
+}
+
+/// How much large files take, and may.
+pub(super) fn quota(sync: &Sync<DiskStore>) -> api::Quota {
+    let budget = sync.budget();
+    let channel = |channel: mesh_sync::ChannelStatus| api::ChannelQuota {
+        channel: channel.id.to_string(),
+        name: channel.name.map(|name| name.to_string()).unwrap_or_default(),
+        keep: channel.policy.keep,
+        used: channel.used,
+    };
+    let channels = sync.channels().into_iter().map(channel).collect();
+    api::Quota { total: budget.total, set: budget.is_set, used: budget.used, channels }
 }
 
 pub(super) fn items(
@@ -133,6 +159,15 @@ fn item(
         }
         .into(),
         have,
+        pinned: status.is_pinned,
+        unfetched: match status.unfetched {
+            None => "",
+            Some(Unfetched::NotWanted) => "not-wanted",
+            Some(Unfetched::TooLarge(_)) => "too-large",
+            Some(Unfetched::OverBudget(_)) => "over-budget",
+            Some(Unfetched::NoRoom) => "no-room",
+        }
+        .into(),
     }))
 }
 
@@ -172,6 +207,7 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
     let traffic = node.traffic();
     let all = traffic.received + traffic.sent;
     let content = traffic.content_received + traffic.content_sent;
+    let exchanged = node.sync().exchanged();
     api::Status {
         node: node.peer().to_string(),
         name,
@@ -186,8 +222,9 @@ pub(super) fn status(name: String, node: &DiskNode, media: &Media<'_>, now: Now)
             control: all.saturating_sub(content + 2 * traffic.carried),
             carried: traffic.carried,
             local_in: traffic.received,
-            internet_in: 0,
-            saved: traffic.content_received,
+            internet_in: exchanged.origins,
+            saved: exchanged.neighbours,
+            given: exchanged.given,
         },
     }
 }

@@ -174,6 +174,11 @@ impl<S: Store> Node<S> {
         result
     }
 
+    /// How many bytes of large files may be here as long as the owner has not said so.
+    pub fn assume_budget(&mut self, total: u64) {
+        self.sync.assume_budget(total);
+    }
+
     /// This node takes TCP connections at `port` from now on, or none.
     pub fn listen(&mut self, now: Now, port: Option<PortNumber>) {
         self.router.listen(now.time, port);
@@ -269,6 +274,8 @@ impl<S: Store> Node<S> {
         for link in links {
             self.close(now, link, CloseReason::Leaving);
         }
+        // An error has become an event.
+        let _ = self.sync.flush(now);
         self.drain(now);
     }
 
@@ -308,6 +315,7 @@ impl<S: Store> Node<S> {
                 | SyncEvent::WritersChanged { .. }
                 | SyncEvent::BlobProgress { .. }
                 | SyncEvent::BlobHere { .. }
+                | SyncEvent::BlobGivenUp { .. }
                 | SyncEvent::Damaged { .. }
                 | SyncEvent::Forked { .. }
                 | SyncEvent::StoreFailed { .. } => self.changed(),

@@ -269,6 +269,8 @@ const fn definition(table: Table) -> Definition {
         Table::Arrivals => "arrivals",
         Table::Epochs => "epochs",
         Table::Origins => "origins",
+        Table::Kept => "kept",
+        Table::Accounts => "accounts",
     })
 }
 

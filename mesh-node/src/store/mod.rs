@@ -26,7 +26,8 @@ pub struct DiskStore {
 
 impl DiskStore {
     /// Opens the store of a home, making it first if there is none, and removes blob bytes that
-    /// no row of the index speaks of: a crash between an import and its commit leaves such.
+    /// no row of the index says are here: a crash leaves such between an import and its commit, and
+    /// between the commit that forgets a blob and the removal of its bytes.
     pub fn open(home: &Home) -> Result<Self, StoreError> {
         let path = home.index();
         let is_new = !path.exists();
@@ -46,15 +47,13 @@ impl DiskStore {
         self.blobs.clone()
     }
 
-    /// Whether a row speaks of `blob`: such keys begin with its hash.
+    /// Whether a row says that something of `blob` is here: such keys begin with its hash.
     fn is_known(&self, blob: &Hash) -> Result<bool, StoreError> {
         let mut is_known = false;
-        for table in [Table::Blobs, Table::Groups] {
-            self.index.scan(table, blob.as_bytes(), &mut |key, _| {
-                is_known |= key.starts_with(blob.as_bytes());
-                false
-            })?;
-        }
+        self.index.scan(Table::Groups, blob.as_bytes(), &mut |key, _| {
+            is_known = key.starts_with(blob.as_bytes());
+            false
+        })?;
         Ok(is_known)
     }
 

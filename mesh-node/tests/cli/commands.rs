@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, has_fields};
 
-const CHANNEL: [&str; 13] = [
+const CHANNEL: [&str; 17] = [
     "channel",
     "name",
     "role",
@@ -11,6 +11,10 @@ const CHANNEL: [&str; 13] = [
     "blobs_have",
     "blobs_known",
     "bytes",
+    "policy",
+    "used",
+    "saved",
+    "given",
     "catching_up",
     "forked",
     "private",
@@ -53,7 +57,7 @@ fn the_status_has_the_documented_fields() {
     has_fields(&status["role"], &["relay", "supernode", "why"]);
     has_fields(
         &status["bytes"],
-        &["in", "out", "control", "carried", "local_in", "internet_in", "saved"],
+        &["in", "out", "control", "carried", "local_in", "internet_in", "saved", "given"],
     );
     for finding in stage.run(&["doctor", "--json"]).json() {
         has_fields(&finding, &["what", "ok", "found", "remedy"]);

@@ -1,5 +1,6 @@
 //! A channel: logs of items, each signed by its writer, and how much of them is here.
 
+pub(crate) mod account;
 pub(crate) mod charter;
 pub(crate) mod epoch;
 pub(crate) mod fork;
@@ -22,6 +23,7 @@ use mesh_wire::{ChannelId, Label, limits};
 use crate::merkle::tree;
 use crate::status::Role;
 use crate::store::{Store, StoreError, Table, key};
+use account::Account;
 use charter::Charter;
 use epoch::{EpochSecret, Secret};
 use log::Log;
@@ -50,6 +52,7 @@ pub(crate) struct Channel {
     /// By their numbers: as many as it has writers, and the origin's in any case.
     pub(crate) logs: Vec<Log>,
     pub(crate) counts: Counts,
+    pub(crate) account: Account,
     /// The keys of this node that sign in it, or would.
     pub(crate) keys: BTreeMap<WriterId, Secret>,
     /// The keys under which it was written, as far as this node has got them.
@@ -71,6 +74,7 @@ impl Channel {
             charter: Charter::default(),
             logs: alloc::vec![Log::default()],
             counts: Counts::default(),
+            account: Account::default(),
             keys: BTreeMap::new(),
             epochs: BTreeMap::new(),
             origin: None,
@@ -103,6 +107,8 @@ impl Channel {
         })?;
         let origin = store.get(Table::Origins, &key::channel(&id))?;
         channel.origin = origin.and_then(|url| OriginUrl::from_bytes(url).ok());
+        let account = store.get(Table::Accounts, &key::channel(&id))?;
+        channel.account = account.and_then(|it| Account::from_bytes(it).ok()).unwrap_or_default();
         let Ok(counts) = Counts::from_bytes(record) else {
             channel.damaged = true;
             return Ok(channel);

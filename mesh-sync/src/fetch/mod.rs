@@ -8,13 +8,14 @@ mod walk;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::message::sync::PageHave;
 use mesh_wire::{ChannelId, Fault, Hash, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
-use crate::library::{Library, Trouble};
+use crate::library::{Library, Trouble, Wish};
 use crate::peer::Peer;
 use crate::store::{Store, StoreError};
 use sources::Sources;
@@ -23,7 +24,7 @@ use walk::Walk;
 /// The neighbours.
 pub(crate) type Peers = BTreeMap<LinkId, Peer>;
 
-/// Blobs that somebody waits for.
+/// Blobs that somebody waits for, and those that have come: whoever waited has still to read them.
 const PREFERRED: usize = 16;
 
 /// The pages in transfer.
@@ -50,6 +51,8 @@ pub(crate) struct OpenPage {
     flights: Vec<Flight>,
     /// When something was last heard of it.
     since: Time,
+    /// For some time nobody around has had anything of it: it takes no room from others.
+    is_hopeless: bool,
 }
 
 /// Whether the groups of a page can be verified.
@@ -96,6 +99,16 @@ impl Fetch {
         self.walk.news();
     }
 
+    /// Items have come in, and their blobs come first.
+    pub(crate) fn arrived(&mut self, channel: &ChannelId, numbers: &Range<u64>) {
+        self.walk.arrived(channel, numbers);
+    }
+
+    /// The blobs that somebody waits for, or waited for last.
+    pub(crate) fn preferred(&self) -> Vec<BlobId> {
+        self.preferred.iter().copied().collect()
+    }
+
     /// What came from whom.
     pub(crate) fn sources(&self, blob: &BlobId) -> Vec<(LinkId, u64)> {
         self.sources.of(blob)
@@ -127,7 +140,8 @@ impl Fetch {
             let channels = library.channels_naming(&id.blob)?;
             let here = library.page(&id)?;
             let cvs = lacking(library.cvs_lacking(&id)?);
-            let page = OpenPage { id, channels, here, cvs, flights: Vec::new(), since: now };
+            let (flights, since, is_hopeless) = (Vec::new(), now, false);
+            let page = OpenPage { id, channels, here, cvs, flights, since, is_hopeless };
             match self.preferred.contains(&id.blob) {
                 true => self.pages.insert(self.preferred_pages(), page),
                 false => self.pages.push(page),
@@ -153,9 +167,8 @@ impl Fetch {
             return Ok(None);
         }
         for blob in &self.preferred {
-            let reachable = library.channels_naming(blob)?.iter().any(|c| is_reachable(peers, c));
-            let page = walk::closed_page(library, &self.pages, blob, 0)?;
-            if let Some(page) = page.filter(|_| reachable) {
+            let Some(page) = walk::closed_page(library, &self.pages, blob, 0)? else { continue };
+            if library.channels_naming(blob)?.iter().any(|c| is_reachable(peers, c)) {
                 return Ok(Some(page));
             }
         }
@@ -193,7 +206,24 @@ impl Fetch {
         Ok(())
     }
 
-    /// A blob is here whole by other means: nobody needs to be asked for it.
+    /// Closes the pages of blobs that are not to be fetched any more.
+    pub(crate) fn close_unwanted<S: Store>(
+        &mut self,
+        library: &Library<S>,
+        peers: &mut Peers,
+    ) -> Result<(), StoreError> {
+        let open: Vec<PageId> = self.pages.iter().map(|page| page.id).collect();
+        for page in open {
+            let is_resting =
+                library.shelved(&page.blob)?.is_some_and(|it| it.wish == Wish::Resting);
+            if is_resting && !self.preferred.contains(&page.blob) {
+                self.close(&page, peers);
+            }
+        }
+        Ok(())
+    }
+
+    /// A blob is here whole by other means, or given up: nobody needs to be asked for it.
     pub(crate) fn close_blob(&mut self, blob: &BlobId, peers: &mut Peers) {
         let of_blob = |page: &&OpenPage| page.id.blob == *blob;
         let open: Vec<PageId> = self.pages.iter().filter(of_blob).map(|page| page.id).collect();
@@ -261,6 +291,7 @@ impl Fetch {
         peer.acknowledge(message.serial);
         let Some(page) = self.page_mut(&id).filter(|_| changed) else { return Ok(()) };
         page.since = now;
+        page.is_hopeless = false;
         let gone = |flight: &Flight| flight.link == link && !have.contains(flight.group);
         let flights = page.flights.extract_if(.., |flight| gone(flight)).collect::<Vec<_>>();
         flights.iter().for_each(|flight| land(peers, flight));
@@ -321,7 +352,6 @@ impl Fetch {
             self.news();
         }
         if library.groups_here(&id.blob)? == Some(id.blob.groups()) {
-            self.preferred.retain(|blob| *blob != id.blob);
             return Ok(Landed::Whole(id.blob));
         }
         Ok(Landed::Kept(id.blob))

@@ -80,7 +80,7 @@ impl Fetch {
             let Cvs::Lacking(level, None) = page.cvs else { continue };
             let Some(handle) = peer.handles.get(&page.id) else { continue };
             let all = Bitmap::first(page.id.groups());
-            if peer.is_origin && stripes::of_origin(now, link, (page, all), peers).is_empty() {
+            if peer.is_origin() && stripes::of_origin(now, link, (page, all), peers).is_empty() {
                 self.is_held = true;
                 continue;
             }
@@ -100,7 +100,7 @@ impl Fetch {
         if room == 0 {
             return None;
         }
-        let is_origin = peer.is_origin;
+        let is_origin = peer.is_origin();
         let (at, handle, candidates) = match is_origin {
             true => self.free_at_origin(now, link, peers)?,
             false => self.free(peer).or_else(|| self.late(now, link, peer))?,
@@ -108,7 +108,7 @@ impl Fetch {
         let page = self.pages.get_mut(at)?;
         let id = page.id;
         let has = |peer: &Peer| Some(peer.asked.get(peer.handles.get(&id)?)?.have);
-        let alike = peers.values().filter(|peer| peer.is_origin == is_origin);
+        let alike = peers.values().filter(|peer| peer.is_origin() == is_origin);
         let neighbours: Vec<Bitmap> = alike.filter_map(has).collect();
         // What several neighbours have is left to all of them, so that all send at once.
         let has_some = |have: &&Bitmap| candidates.minus(have).count() < candidates.count();
@@ -228,29 +228,49 @@ impl Fetch {
 
     /// Makes room for other pages where a page has been without any hope for some time.
     fn rotate(&mut self, now: Time, peers: &mut Peers) {
-        if self.pages.len() < limits::OPEN_PAGES || !self.walk.is_under_way() {
+        let is_full = self.is_full();
+        if !is_full && !self.walk.is_starved() {
             return;
         }
-        let hopeless = |page: &&super::OpenPage| {
-            let has = |peer: &Peer| handle(peer, page).is_some_and(|(_, a)| !a.have.is_empty());
-            now.since(page.since) >= limits::PAGE_TIME && !peers.values().any(has)
-        };
-        let closing: Vec<_> = self.pages.iter().filter(hopeless).map(|page| page.id).collect();
-        for page in closing {
-            self.close(&page, peers);
-            self.walk.skip(&page.blob);
+        for page in self.pages.iter_mut().filter(|page| !page.is_hopeless) {
+            let is_old = now.since(page.since) >= limits::PAGE_TIME;
+            page.is_hopeless = is_old && !is_with_somebody(page, peers);
+            if page.is_hopeless && self.walk.is_starved() {
+                self.walk.news();
+            }
         }
+        if is_full {
+            let hopeless = self.pages.iter().filter(|page| page.is_hopeless).map(|page| page.id);
+            for page in hopeless.collect::<Vec<_>>() {
+                self.close(&page, peers);
+                self.walk.skip(&page.blob);
+            }
+        }
+    }
+
+    /// Whether others wait for the place of a page.
+    fn is_full(&self) -> bool {
+        self.pages.len() >= limits::OPEN_PAGES && self.walk.is_under_way()
     }
 
     /// Whether chores will have something to look at.
     pub(crate) fn is_waiting(&self, peers: &Peers) -> bool {
         let asking = |peer: &Peer| peer.asked.values().any(|asked| asked.said.is_waiting());
-        let full = self.pages.len() >= limits::OPEN_PAGES && self.walk.is_under_way();
+        let is_blocking =
+            |page: &super::OpenPage| !page.is_hopeless && !is_with_somebody(page, peers);
+        let is_starved = self.walk.is_starved() && self.pages.iter().any(is_blocking);
         let flying = |page: &super::OpenPage| {
             !page.flights.is_empty() || matches!(page.cvs, Cvs::Lacking(_, Some(_)))
         };
-        full || self.is_held || self.pages.iter().any(flying) || peers.values().any(asking)
+        let is_stuck = self.is_full() || is_starved || self.is_held;
+        is_stuck || self.pages.iter().any(flying) || peers.values().any(asking)
     }
+}
+
+/// Whether a neighbour has something of an open page.
+fn is_with_somebody(page: &super::OpenPage, peers: &Peers) -> bool {
+    let has = |peer: &Peer| handle(peer, page).is_some_and(|(_, asked)| !asked.have.is_empty());
+    peers.values().any(has)
 }
 
 /// What a neighbour has said about an open page.

@@ -62,7 +62,7 @@ pub(super) fn of_origin(
 /// Whether a neighbour may have something of a page.
 fn is_neighbour(peer: &Peer, page: &OpenPage) -> bool {
     let shares = |channel: &ChannelId| peer.matched.contains_key(channel);
-    !peer.is_origin && peer.trusted && peer.pace.is_alive() && page.channels.iter().any(shares)
+    !peer.is_origin() && peer.trusted && peer.pace.is_alive() && page.channels.iter().any(shares)
 }
 
 /// What a claim weighs for a stripe of a blob: the heaviest has it.

@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use mesh_wire::{ChannelId, Fault, Hash};
 
+use super::shelf::{Shelved, Wish};
 use super::{Library, Trouble};
-use crate::blob::{Bitmap, BlobId, Outboard, PAGE, PageId, fold, fold_root, group_hash};
+use crate::blob::{Bitmap, BlobId, GROUP, Outboard, PAGE, PageId, fold, fold_root, group_hash};
 use crate::channel::LogId;
 use crate::channel::record::Counts;
 use crate::store::{Store, StoreError, Table, key};
@@ -21,19 +22,18 @@ pub(crate) enum Group {
     Rotten,
 }
 
-/// A channel that names a blob: the first such item that came in, and how many there are.
+/// A channel that names a blob: the number there of the newest such item, and how many there are.
 #[derive(Clone, Copy)]
-struct Reference {
-    at: LogId,
-    first: u64,
-    times: u64,
+pub(super) struct Reference {
+    pub(super) channel: ChannelId,
+    pub(super) number: u64,
+    pub(super) times: u64,
 }
 
 impl<S: Store> Library<S> {
     /// How many groups of a blob are here; `None` if nobody has named it.
     pub(crate) fn groups_here(&self, blob: &BlobId) -> Result<Option<u64>, StoreError> {
-        let bytes = self.store.get(Table::Blobs, &key::blob(blob))?;
-        Ok(bytes.map(|bytes| number(&bytes, 0)))
+        Ok(self.shelved(blob)?.map(|shelved| shelved.bytes.div_ceil(GROUP)))
     }
 
     /// Which groups of a page are here.
@@ -168,17 +168,15 @@ impl<S: Store> Library<S> {
         if !matches {
             return Err(Fault::Forged("a group that does not match its chaining value").into());
         }
-        let offset = number * crate::blob::GROUP;
+        let offset = number * GROUP;
         self.store.write_blob(&page.blob.hash, offset, bytes)?;
         self.uncommitted += bytes.len() as u64;
         let mut after = *here;
         after.insert(group);
         self.put_page(page, &after)?;
-        let groups = self.groups_here(&page.blob)?.unwrap_or(0) + 1;
-        self.put_here(&page.blob, groups)?;
-        if groups == page.blob.groups() {
-            self.turn(&page.blob, Turn::Whole)?;
-        }
+        let before = self.shelved(&page.blob)?.unwrap_or_else(Shelved::unknown);
+        let grown = before.bytes.saturating_add(bytes.len() as u64);
+        self.shelve(&page.blob, &Shelved { bytes: grown, ..before })?;
         *here = after;
         Ok(())
     }
@@ -193,25 +191,22 @@ impl<S: Store> Library<S> {
         let expected = self.expected(page, group)?;
         let number = page.group(group);
         let mut bytes = alloc::vec![0; page.blob.group_bytes(number)];
-        let offset = number * crate::blob::GROUP;
+        let offset = number * GROUP;
         self.store.read_blob(&page.blob.hash, offset, &mut bytes)?;
         if Some(group_hash(page.blob.size, number, &bytes)) == expected {
             return Ok(Group::Sound(bytes.into()));
         }
         here.remove(group);
         self.put_page(page, &here)?;
-        let groups = self.groups_here(&page.blob)?.unwrap_or(0);
-        if groups == page.blob.groups() {
-            self.turn(&page.blob, Turn::Broken)?;
-        }
-        self.put_here(&page.blob, groups.saturating_sub(1))?;
+        let before = self.shelved(&page.blob)?.unwrap_or_else(Shelved::unknown);
+        let left = before.bytes.saturating_sub(bytes.len() as u64);
+        self.shelve(&page.blob, &Shelved { bytes: left, ..before })?;
         Ok(Group::Rotten)
     }
 
-    /// Takes a blob whose bytes are in the store already.
+    /// Takes a blob of the owner's, whose bytes are in the store already.
     pub(crate) fn adopt(&mut self, outboard: &Outboard) -> Result<(), StoreError> {
         let blob = outboard.id();
-        let was_whole = self.groups_here(&blob)? == Some(blob.groups());
         self.cvs.forget(&blob);
         for (level, page, values) in outboard.pages() {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.0).collect();
@@ -221,40 +216,34 @@ impl<S: Store> Library<S> {
             let page = PageId { blob, index };
             self.put_page(&page, &Bitmap::first(page.groups()))?;
         }
-        self.put_here(&blob, blob.groups())?;
-        if !was_whole {
-            self.turn(&blob, Turn::Whole)?;
-        }
-        Ok(())
+        let before = self.shelved(&blob)?.unwrap_or_else(Shelved::unknown);
+        self.shelve(&blob, &Shelved { bytes: blob.size, wish: Wish::Own, ..before })
     }
 
-    /// An item names a blob.
+    /// Item `number` of a channel, in this log of it, names a blob.
     pub(super) fn refer(
         &mut self,
         blob: &BlobId,
-        (at, seq): (&LogId, u64),
+        (at, number): (&LogId, u64),
         counts: &mut Counts,
     ) -> Result<(), StoreError> {
-        let whole = match self.groups_here(blob)? {
-            Some(groups) => groups == blob.groups(),
-            None => {
-                self.put_here(blob, 0)?;
-                false
-            }
-        };
+        let channel = at.channel;
+        let before = self.shelved(blob)?;
         counts.blobs += 1;
-        if whole {
+        if before.as_ref().is_some_and(|before| before.bytes == blob.size) {
             counts.blobs_here += 1;
             counts.bytes_here += blob.size;
         }
-        let before = self.reference(blob, &at.channel)?;
-        let new = Reference { at: *at, first: seq, times: 0 };
-        let reference = before.unwrap_or(new);
-        self.put_reference(blob, Reference { times: reference.times + 1, ..reference })?;
-        if before.is_none() && !whole {
-            self.put(Table::Missing, &key::item(at, seq), &key::blob(blob))?;
+        let reference = self.reference(blob, &channel)?;
+        if let (Some(before), Some(reference)) = (&before, &reference) {
+            self.remove_missing(blob, before, reference)?;
         }
-        Ok(())
+        let times = reference.map_or(0, |reference| reference.times) + 1;
+        let reference = Reference { channel, number, times };
+        self.put_reference(blob, reference)?;
+        let after = self.named(blob, before, (at, number));
+        self.shelve(blob, &after)?;
+        self.put_missing(blob, &after, &reference)
     }
 
     /// An item that named a blob is the channel's no longer.
@@ -265,8 +254,9 @@ impl<S: Store> Library<S> {
         counts: &mut Counts,
     ) -> Result<(), StoreError> {
         let Some(reference) = self.reference(blob, channel)? else { return Ok(()) };
+        let Some(shelved) = self.shelved(blob)? else { return Ok(()) };
         counts.blobs = counts.blobs.saturating_sub(1);
-        if self.groups_here(blob)? == Some(blob.groups()) {
+        if shelved.bytes == blob.size {
             counts.blobs_here = counts.blobs_here.saturating_sub(1);
             counts.bytes_here = counts.bytes_here.saturating_sub(blob.size);
         }
@@ -274,13 +264,13 @@ impl<S: Store> Library<S> {
             return self.put_reference(blob, Reference { times: reference.times - 1, ..reference });
         }
         self.remove(Table::References, &key::reference(blob, channel))?;
-        self.remove(Table::Missing, &key::item(&reference.at, reference.first))?;
+        self.remove_missing(blob, &shelved, &reference)?;
         self.forget_unless_named(blob)
     }
 
     /// The channels that name a blob.
     pub(crate) fn channels_naming(&self, blob: &BlobId) -> Result<Vec<ChannelId>, StoreError> {
-        Ok(self.references(blob)?.into_iter().map(|reference| reference.at.channel).collect())
+        Ok(self.references(blob)?.into_iter().map(|reference| reference.channel).collect())
     }
 
     /// Whether an item of `channel` names a blob.
@@ -288,27 +278,17 @@ impl<S: Store> Library<S> {
         Ok(self.reference(blob, channel)?.is_some())
     }
 
-    /// The first entry of what is missing at an item or behind it.
-    pub(crate) fn missing_from(
-        &self,
-        at: &LogId,
-        seq: u64,
-    ) -> Result<Option<(LogId, u64, BlobId)>, StoreError> {
-        let mut found = None;
-        self.store.scan(Table::Missing, &key::item(at, seq), &mut |key, value| {
-            found = key::read_item(key)
-                .zip(key::read_blob(value))
-                .map(|((at, seq), blob)| (at, seq, blob));
-            found.is_none()
-        })?;
-        Ok(found)
-    }
-
-    /// Forgets a blob that no channel names any more.
+    /// Forgets a blob that no channel names any more; one that others name counts in their budgets.
     pub(super) fn forget_unless_named(&mut self, blob: &BlobId) -> Result<(), StoreError> {
-        if !self.references(blob)?.is_empty() {
-            return Ok(());
+        let Some(before) = self.shelved(blob)? else { return Ok(()) };
+        let references = self.references(blob)?;
+        if let Some(Reference { channel, number, .. }) = references.first().copied() {
+            if references.iter().any(|reference| reference.channel == before.channel) {
+                return Ok(());
+            }
+            return self.shelve(blob, &Shelved { channel, number, ..before });
         }
+        self.shelve(blob, &Shelved { bytes: 0, ..before })?;
         let prefix = key::blob(blob);
         self.remove(Table::Blobs, &prefix)?;
         self.remove_all(Table::Groups, &prefix)?;
@@ -321,33 +301,29 @@ impl<S: Store> Library<S> {
         Ok(())
     }
 
-    /// Changes the sums of all channels that name a blob which has become whole, or no longer is.
-    fn turn(&mut self, blob: &BlobId, turn: Turn) -> Result<(), StoreError> {
-        for Reference { at, first, times } in self.references(blob)? {
-            let (missing, channel) = (key::item(&at, first), at.channel);
-            let bytes = blob.size.saturating_mul(times);
-            match turn {
-                Turn::Whole => {
-                    self.remove(Table::Missing, &missing)?;
-                    self.count(&channel, |counts| {
-                        counts.blobs_here = counts.blobs_here.saturating_add(times);
-                        counts.bytes_here = counts.bytes_here.saturating_add(bytes);
-                    })?;
-                }
-                Turn::Broken => {
-                    self.put(Table::Missing, &missing, &key::blob(blob))?;
-                    self.count(&channel, |counts| {
-                        counts.blobs_here = counts.blobs_here.saturating_sub(times);
-                        counts.bytes_here = counts.bytes_here.saturating_sub(bytes);
-                    })?;
-                }
+    /// A blob that a channel names so many times has become whole, or no longer is: changes the
+    /// channel's sums.
+    pub(super) fn turn(
+        &mut self,
+        (blob, times): (&BlobId, u64),
+        channel: &ChannelId,
+        turn: Turn,
+    ) -> Result<(), StoreError> {
+        let bytes = blob.size.saturating_mul(times);
+        self.count(channel, |counts| match turn {
+            Turn::Whole => {
+                counts.blobs_here = counts.blobs_here.saturating_add(times);
+                counts.bytes_here = counts.bytes_here.saturating_add(bytes);
             }
-        }
-        Ok(())
+            Turn::Broken => {
+                counts.blobs_here = counts.blobs_here.saturating_sub(times);
+                counts.bytes_here = counts.bytes_here.saturating_sub(bytes);
+            }
+        })
     }
 
     /// At most one reference per channel, and of those at most as many as can be shared.
-    fn references(&self, blob: &BlobId) -> Result<Vec<Reference>, StoreError> {
+    pub(super) fn references(&self, blob: &BlobId) -> Result<Vec<Reference>, StoreError> {
         let prefix = key::blob(blob);
         let mut found = Vec::new();
         self.store.scan(Table::References, &prefix, &mut |key, value| {
@@ -369,35 +345,25 @@ impl<S: Store> Library<S> {
     }
 
     fn put_reference(&mut self, blob: &BlobId, reference: Reference) -> Result<(), StoreError> {
-        let Reference { at: LogId { channel, log }, first, times } = reference;
-        let value = [&log.to_be_bytes()[..], &first.to_be_bytes(), &times.to_be_bytes()].concat();
+        let Reference { channel, number, times } = reference;
+        let value = [number.to_be_bytes(), times.to_be_bytes()].concat();
         self.put(Table::References, &key::reference(blob, &channel), &value)
     }
 
     fn put_page(&mut self, page: &PageId, here: &Bitmap) -> Result<(), StoreError> {
         self.put(Table::Groups, &key::groups(&page.blob, page.index), &here.to_bytes())
     }
-
-    fn put_here(&mut self, blob: &BlobId, groups: u64) -> Result<(), StoreError> {
-        self.put(Table::Blobs, &key::blob(blob), &groups.to_be_bytes())
-    }
 }
 
 /// What becomes of a blob.
 #[derive(Clone, Copy)]
-enum Turn {
+pub(super) enum Turn {
     Whole,
     Broken,
 }
 
 fn read_reference(channel: ChannelId, value: &[u8]) -> Option<Reference> {
-    let (log, rest) = value.split_first_chunk()?;
-    let at = LogId { channel, log: u32::from_be_bytes(*log) };
-    Some(Reference { at, first: number(rest, 0), times: number(rest, 8) })
-}
-
-/// The number at byte `at`; 0 if there is none.
-fn number(bytes: &[u8], at: usize) -> u64 {
-    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
-    bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    let (number, times) = value.split_first_chunk()?;
+    let times = u64::from_be_bytes(times.try_into().ok()?);
+    Some(Reference { channel, number: u64::from_be_bytes(*number), times })
 }

@@ -110,7 +110,13 @@ impl<S: Store> Library<S> {
     /// has forgotten what it has signed would sign another history.
     pub(crate) fn unfollow(&mut self, id: &ChannelId) -> Result<(), StoreError> {
         let prefix = key::channel(id);
-        self.channels.remove(id);
+        if let Some(channel) = self.channels.remove(id) {
+            let past = self.account.past.and(channel.account.exchange);
+            if past != self.account.past {
+                self.account.past = past;
+                self.put_account()?;
+            }
+        }
         loop {
             let items = self.entries(Table::Items, &prefix, |key, value| {
                 let item = Item::from_bytes(Bytes::copy_from_slice(value)).ok();
@@ -138,6 +144,8 @@ impl<S: Store> Library<S> {
             Table::Secrets,
             Table::Epochs,
             Table::Origins,
+            Table::Kept,
+            Table::Accounts,
         ];
         tables.into_iter().try_for_each(|table| self.remove_all(table, &prefix))
     }
@@ -235,13 +243,13 @@ impl<S: Store> Library<S> {
         self.arrive(&at, run.first, first)?;
         for ((item, checked), seq) in run.items.iter().zip(run.first..) {
             self.put(Table::Items, &key::item(&at, seq), &item.to_bytes())?;
-            let header = &checked.header;
+            let (header, number) = (&checked.header, counts.arrived);
             counts.arrived += 1;
             counts.contents += u64::from(is_content(header.kind));
             counts.bytes = counts.bytes.saturating_add(header.size);
             match BlobId::of(header) {
                 None => counts.bytes_here += header.size,
-                Some(blob) => self.refer(&blob, (&at, seq), &mut counts)?,
+                Some(blob) => self.refer(&blob, (&at, number), &mut counts)?,
             }
         }
         tiles::keep(&mut self.store, &at, &run.made)?;
@@ -279,6 +287,10 @@ impl<S: Store> Library<S> {
         change(&mut channel.counts);
         let counts = channel.counts.clone();
         if channel.damaged { Ok(()) } else { self.put_counts(id, &counts) }
+    }
+
+    pub(crate) fn put_account(&mut self) -> Result<(), StoreError> {
+        self.put(Table::Accounts, &[], &self.account.to_bytes())
     }
 
     pub(super) fn put_counts(&mut self, id: &ChannelId, counts: &Counts) -> Result<(), StoreError> {

@@ -6,19 +6,22 @@ mod authority;
 mod blobs;
 mod channels;
 mod items;
+mod shelf;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
-use mesh_wire::{ChannelId, Fault};
+use mesh_wire::{ChannelId, Fault, Wire};
 
-use crate::blob::CvCache;
+use crate::blob::{BlobId, CvCache};
 use crate::channel::Channel;
-use crate::store::{Store, StoreError, Table};
+use crate::channel::account::{Exchange, NO_LIMIT, NodeAccount, Source};
+use crate::store::{Store, StoreError, Table, key};
 pub(crate) use blobs::Group;
 pub(crate) use channels::is_content;
+pub(crate) use shelf::{QUEUES, Room, Wish};
 
 /// Entries that are removed at one time.
 const BATCH: usize = 256;
@@ -28,6 +31,12 @@ pub(crate) struct Library<S> {
     pub(crate) store: S,
     pub(crate) channels: BTreeMap<ChannelId, Channel>,
     cvs: CvCache,
+    /// What the node has beside its channels.
+    pub(crate) account: NodeAccount,
+    /// Bytes for all channels together as long as the owner has said nothing.
+    pub(crate) assumed: u64,
+    /// Channels whose accounts are written at the next commit.
+    unwritten: BTreeSet<ChannelId>,
     /// How much was written since the last commit.
     pub(crate) uncommitted: u64,
 }
@@ -73,7 +82,15 @@ impl From<StoreError> for Trouble {
 impl<S: Store> Library<S> {
     /// A library that knows nothing of what is in `store` yet.
     pub(crate) fn closed(store: S) -> Self {
-        Self { store, channels: BTreeMap::new(), cvs: CvCache::default(), uncommitted: 0 }
+        Self {
+            store,
+            channels: BTreeMap::new(),
+            cvs: CvCache::default(),
+            account: NodeAccount::default(),
+            assumed: NO_LIMIT,
+            unwritten: BTreeSet::new(),
+            uncommitted: 0,
+        }
     }
 
     /// Forgets everything and reads it from the store.
@@ -90,6 +107,8 @@ impl<S: Store> Library<S> {
             let channel = Channel::load(&self.store, id, record)?;
             self.channels.insert(id, channel);
         }
+        let account = self.store.get(Table::Accounts, &[])?;
+        self.account = account.and_then(|it| NodeAccount::from_bytes(it).ok()).unwrap_or_default();
         Ok(())
     }
 
@@ -97,13 +116,41 @@ impl<S: Store> Library<S> {
     pub(crate) fn close(&mut self) {
         self.channels.clear();
         self.cvs = CvCache::default();
+        self.unwritten.clear();
         self.uncommitted = 0;
     }
 
     /// Makes durable what was written.
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
+        while let Some(id) = self.unwritten.pop_first() {
+            if let Some(channel) = self.channels.get(&id) {
+                self.store.put(Table::Accounts, &key::channel(&id), &channel.account.to_bytes())?;
+            }
+        }
         self.store.commit()?;
         self.uncommitted = 0;
+        Ok(())
+    }
+
+    /// Content of a channel came or went. The sum is written with the next commit, whatever that is
+    /// for.
+    pub(crate) fn exchanged(&mut self, id: &ChannelId, change: impl FnOnce(&mut Exchange)) {
+        if let Some(channel) = self.channels.get_mut(id) {
+            change(&mut channel.account.exchange);
+            self.unwritten.insert(*id);
+        }
+    }
+
+    /// Bytes of a blob came.
+    pub(crate) fn received(
+        &mut self,
+        blob: &BlobId,
+        from: Source,
+        bytes: u64,
+    ) -> Result<(), StoreError> {
+        if let Some(shelved) = self.shelved(blob)? {
+            self.exchanged(&shelved.channel, |sums| sums.received(from, bytes));
+        }
         Ok(())
     }
 

@@ -23,6 +23,7 @@ use mesh_wire::{
 use thiserror::Error;
 
 use crate::channel::Channel;
+use crate::channel::account::Source;
 use crate::peer::pace::Pace;
 use crate::peer::slots::Slots;
 use crate::store::Store;
@@ -363,7 +364,7 @@ impl<S: Store> Sync<S> {
         self.origins.mirrors.insert(link, mirror);
         self.link_up(link, end(Role::Initiator));
         if let Some(peer) = self.peers.get_mut(&link) {
-            peer.is_origin = true;
+            peer.source = Source::Origin;
             peer.pace = Pace::of_origin();
         }
         channels.iter().for_each(|channel| self.show_claim(link, channel));
@@ -433,7 +434,7 @@ impl<S: Store> Sync<S> {
     fn is_left_to_others(&self, channel: &ChannelId) -> bool {
         let own = self.library.channels.get(channel).and_then(|channel| channel.claim.as_ref());
         let own = own.map_or(u64::MAX, |claim| u64::from(claim.draw));
-        let others = self.peers.values().filter(|peer| !peer.is_origin);
+        let others = self.peers.values().filter(|peer| !peer.is_origin());
         let mut claims = others.filter_map(|peer| peer.matched.get(channel)?.claim.as_ref());
         self.origins.internet == Internet::Shared
             && claims.any(|it| it.gateway == Gateway::Shared && u64::from(it.draw) < own)

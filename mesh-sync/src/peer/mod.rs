@@ -14,6 +14,7 @@ use mesh_wire::message::sync::Claim;
 use mesh_wire::{Carrier, ChannelId, Time, limits};
 
 use crate::blob::{Bitmap, PageId};
+use crate::channel::account::Source;
 use crate::channel::charter::{Charter, Place};
 use crate::channel::{LogId, ORIGIN};
 use pace::Pace;
@@ -60,8 +61,8 @@ pub(crate) struct Peer {
     pub(crate) turns: Turns,
     /// It never sent anything forged.
     pub(crate) trusted: bool,
-    /// It is files on the web, of which nothing is asked that neighbours have.
-    pub(crate) is_origin: bool,
+    /// Where what it gives comes from: nothing is asked of files on the web that neighbours have.
+    pub(crate) source: Source,
 }
 
 /// A channel that both sides share.
@@ -256,8 +257,13 @@ impl Peer {
             served: Served::default(),
             turns: Turns::default(),
             trusted: true,
-            is_origin: false,
+            source: Source::default(),
         }
+    }
+
+    /// Whether it is files on the web.
+    pub(crate) fn is_origin(&self) -> bool {
+        self.source == Source::Origin
     }
 
     /// How much of `room` a run of items may take. In datagrams a message travels in pieces, and

@@ -7,7 +7,7 @@ use core::time::Duration;
 use mesh_wire::{ChannelId, Fault, Time, limits};
 
 use super::said::Said;
-use crate::blob::{Bitmap, PageId};
+use crate::blob::{Bitmap, BlobId, PageId};
 
 /// The pages that a neighbour has asked about.
 #[derive(Default)]
@@ -137,6 +137,13 @@ impl Served {
         }
     }
 
+    /// Nothing of a blob is here any more.
+    pub(crate) fn given_up(&mut self, blob: &BlobId) {
+        for served in self.pages.values_mut().filter(|served| served.page.blob == *blob) {
+            served.said.owe();
+        }
+    }
+
     /// A page of which something has to be said now.
     pub(crate) fn answer(&self) -> Option<Answer> {
         let (handle, page) = self.pages.iter().find(|(_, page)| page.said.is_due())?;
@@ -190,7 +197,6 @@ impl Served {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::BlobId;
     use mesh_wire::Hash;
 
     fn page(index: u64) -> PageId {

@@ -41,7 +41,7 @@ pub(crate) fn log(at: &LogId) -> Vec<u8> {
     [at.channel.as_bytes().as_slice(), &at.log.to_be_bytes()].concat()
 }
 
-/// An item of a log, and a log's entry in [`crate::store::Table::Missing`].
+/// An item of a log.
 pub(crate) fn item(at: &LogId, seq: u64) -> Vec<u8> {
     [self::log(at).as_slice(), &seq.to_be_bytes()].concat()
 }
@@ -91,4 +91,27 @@ pub(crate) fn reference(blob: &BlobId, channel: &ChannelId) -> Vec<u8> {
     let mut key = self::blob(blob);
     key.extend_from_slice(channel.as_bytes());
     key
+}
+
+/// A blob that is missing in a channel and stands in this queue. The higher the number of the item
+/// that names it, the lower the key.
+pub(crate) fn missing(channel: &ChannelId, queue: u8, number: u64) -> Vec<u8> {
+    [channel.as_bytes().as_slice(), &[queue], &(u64::MAX - number).to_be_bytes()].concat()
+}
+
+/// The number in a key made by [`missing`] for this queue.
+pub(crate) fn read_missing(key: &[u8], channel: &ChannelId, queue: u8) -> Option<u64> {
+    let number = key.strip_prefix(channel.as_bytes().as_slice())?.strip_prefix(&[queue])?;
+    Some(u64::MAX - u64::from_be_bytes(number.try_into().ok()?))
+}
+
+/// A blob that may be given up, in the order in which blobs are.
+pub(crate) fn kept(channel: &ChannelId, rank: u8, number: u64) -> Vec<u8> {
+    [channel.as_bytes().as_slice(), &[rank], &number.to_be_bytes()].concat()
+}
+
+/// The rank and the number in a key made by [`kept`].
+pub(crate) fn read_kept(key: &[u8], channel: &ChannelId) -> Option<(u8, u64)> {
+    let (rank, number) = key.strip_prefix(channel.as_bytes().as_slice())?.split_first()?;
+    Some((*rank, u64::from_be_bytes(number.try_into().ok()?)))
 }

@@ -273,6 +273,7 @@ fn what_was_published_is_there_after_a_restart() {
     assert_eq!(pump.nodes[0].publish(now, &channel, texts(600)), Ok(1..601));
     pump.connect(0, 1);
     pump.settle();
+    pump.nodes.iter_mut().for_each(|node| node.flush(now).unwrap());
     let before: Vec<_> = pump.nodes.iter().map(Sync::channels).collect();
     assert_eq!((before[0][0].role, before[1][0].role), (Role::Owner, Role::Follower));
     let stores = pump.nodes.drain(..).map(Sync::into_store);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_sync::{Event, MemoryStore, Refused, Store, StoreError, Sync, Table};
+use mesh_sync::{BlobId, Event, MemoryStore, Policy, Refused, Store, StoreError, Sync, Table};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::{ChannelId, Hash, Label, Machine, Rng};
 
@@ -229,6 +229,76 @@ fn k_02_a_crash_at_any_commit_leaves_only_what_is_true() {
         assert!(others.faults(1).is_empty());
     }
     assert_eq!(last, (302, 31));
+}
+
+// spec: SYNC-56
+#[test]
+fn k_02_a_crash_while_blobs_are_given_up_leaves_only_what_is_true() {
+    let (mut pump, [_, disk], channel) = pair();
+    let now = pump.now;
+    let policy = Policy { keep: Some(300_000), ..Policy::default() };
+    pump.nodes[1].set_policy(now, &channel, policy).unwrap();
+    pump.connect(0, 1);
+    let (mut images, mut blobs) = (vec![], vec![]);
+    for seed in 0..12 {
+        let bytes = content(&mut Rng::from_seed([seed; 32]), 90_000);
+        let blob = adopt(&mut pump.nodes[0], now, &bytes).unwrap();
+        pump.nodes[0].publish(now, &channel, vec![file("file", blob)]).unwrap();
+        blobs.push(blob);
+        pump.run(Duration::from_secs(1), |_, message| {
+            images.push(disk.committed());
+            Carried::As(message)
+        });
+    }
+    images.push(disk.committed());
+    for (number, image) in images.into_iter().enumerate() {
+        let mut sync = Sync::open(image, Rng::from_seed([5; 32])).unwrap();
+        if number == 0 {
+            continue;
+        }
+        let status = sync.channel(&channel).unwrap();
+        let here = |blob: &BlobId| sync.blob(blob).map_or(0, |blob| blob.bytes_here);
+        assert_eq!(blobs.iter().map(here).sum::<u64>(), status.used, "every byte is counted");
+        assert!(status.used <= 360_000, "one too many at most: {}", status.used);
+        let gone = |blob: &&BlobId| here(blob) == 0;
+        assert!(blobs.iter().filter(gone).all(|b| sync.store().blob_bytes(&b.hash).is_none()));
+        // What it says it has it can prove, and it says no more than it has.
+        for blob in blobs.iter().filter(|blob| here(blob) == blob.size).copied().collect::<Vec<_>>()
+        {
+            sync.recheck(now, blob, 0).unwrap();
+            sync.recheck(now, blob, 1).unwrap();
+            assert!(sync.blob(&blob).unwrap().is_complete());
+        }
+    }
+    let left: Vec<_> = blobs.iter().map(|b| pump.nodes[1].blob(b).unwrap().is_complete()).collect();
+    assert_eq!(left, [[false; 9].as_slice(), &[true; 3]].concat());
+}
+
+// spec: SYNC-56
+#[test]
+fn k_03_a_disk_that_fails_while_blobs_are_given_up_goes_on_where_it_stopped() {
+    for after in 0..60 {
+        let (mut pump, [_, disk], channel) = pair();
+        let now = pump.now;
+        let mut blobs = vec![];
+        for seed in 0..4 {
+            let bytes = content(&mut Rng::from_seed([seed; 32]), 90_000);
+            blobs.push(adopt(&mut pump.nodes[0], now, &bytes).unwrap());
+        }
+        let items = blobs.iter().map(|blob| file("file", *blob)).collect();
+        pump.nodes[0].publish(now, &channel, items).unwrap();
+        pump.connect(0, 1);
+        pump.settle();
+        disk.fail(Some(StoreError::Failed("gone".into())), after);
+        let refused = pump.nodes[1].set_budget(now, Some(200_000));
+        disk.fail(None, 0);
+        pump.run(Duration::from_secs(200), |_, message| Carried::As(message));
+        let kept = if refused.is_ok() { [false, false, true, true] } else { [true; 4] };
+        let here = blobs.iter().map(|b| pump.nodes[1].blob(b).unwrap().is_complete());
+        assert_eq!(here.collect::<Vec<_>>(), kept, "after {after}: {refused:?}");
+        let used = 90_000 * kept.iter().filter(|kept| **kept).count() as u64;
+        assert_eq!(pump.nodes[1].budget().used, used);
+    }
 }
 
 #[test]

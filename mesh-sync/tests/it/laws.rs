@@ -1,7 +1,7 @@
 //! Sync is a machine and keeps the laws of machines.
 
 use mesh_sim::{Quality, Subject};
-use mesh_sync::{MemoryStore, Sync};
+use mesh_sync::{Files, MemoryStore, Policy, Sync};
 use mesh_wire::{Label, Now, Rng};
 
 use crate::world::{Node, adopt, content, file, texts};
@@ -13,7 +13,7 @@ const WEIGHT: usize = 4 * (256 << 10);
 fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
     let channels = sync.channels();
     let drawn = channels.get(rng.below(channels.len() as u64) as usize).map(|channel| channel.id);
-    match (rng.below(6), drawn) {
+    match (rng.below(8), drawn) {
         (0, _) if channels.len() < 5 => {
             let _ = sync.create_channel(now, &Label::new("one").unwrap());
         }
@@ -32,6 +32,18 @@ fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
         }
         (4, Some(channel)) if rng.below(4) == 0 => {
             let _ = sync.unfollow(now, &channel);
+        }
+        (5, Some(channel)) => {
+            let keep = Some(100_000 * rng.below(10)).filter(|keep| *keep > 0);
+            let files = if rng.below(4) == 0 { Files::Wanted } else { Files::All };
+            sync.set_policy(now, &channel, Policy { files, largest: None, keep }).unwrap();
+        }
+        (6, Some(channel)) if rng.below(2) == 0 => {
+            let _ = sync.pin(now, &channel, rng.below(20));
+        }
+        (6, _) => {
+            let total = Some(100_000 * rng.below(20)).filter(|total| *total > 0);
+            sync.set_budget(now, total).unwrap();
         }
         (_, _) => {}
     }

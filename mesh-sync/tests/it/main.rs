@@ -10,6 +10,7 @@ mod forks;
 mod hostile;
 mod laws;
 mod origins;
+mod policy;
 mod private;
 mod pump;
 mod rulings;

@@ -152,6 +152,8 @@ fn who_has_no_neighbour_gets_everything_from_plain_files() {
     assert_eq!(faults(&world), []);
     let content: u64 = sizes.iter().map(|size| *size as u64).sum();
     assert!(web.given() < content + content / 1000 + 100_000, "{}", web.given());
+    let exchange = world.node(1).exchanged();
+    assert!(exchange.origins >= content && exchange.neighbours == 0, "{exchange:?}");
     let state = world.node(1).origin(&channel).unwrap().state;
     assert_eq!(state, OriginState::Asked);
 }

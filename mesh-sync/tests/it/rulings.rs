@@ -446,6 +446,7 @@ fn reopened_is_the_same() {
                 _ => drop(write(&mut pump, node, &channel, &format!("{step}"))),
             }
             let n = rng.below(5) as usize;
+            pump.nodes[n].flush(now).unwrap();
             let again = Sync::open(pump.nodes[n].store().clone(), Rng::from_seed([1; 32])).unwrap();
             let mut was = pump.nodes[n].channel(&channel).unwrap();
             was.catching_up = false;

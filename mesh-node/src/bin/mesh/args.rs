@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use mesh_node::control::Limit;
 use mesh_node::{ChannelLink, Internet, OriginUrl, WriterLink};
 use mesh_wire::Address;
 
@@ -102,6 +103,32 @@ pub(crate) enum Command {
         #[arg(long)]
         follow: bool,
     },
+    /// Keep items whatever the quota says, and fetch them first if they are not here
+    Pin {
+        /// The channel: its name, id or link
+        channel: String,
+        /// Each a number of `mesh feed` or the hash of its content
+        #[arg(required = true, value_name = "ITEM")]
+        items: Vec<String>,
+    },
+    /// Let pinned items go when their time has come
+    Unpin {
+        /// The channel: its name, id or link
+        channel: String,
+        /// Each a number of `mesh feed` or the hash of its content
+        #[arg(required = true, value_name = "ITEM")]
+        items: Vec<String>,
+    },
+    /// Say how much of the disk large files take in every channel, and how much they may
+    ///
+    /// When there are more, the oldest are given up, first in the channel that has most: never
+    /// what you published or pinned, nor what somebody waits for. Texts and small files always
+    /// stay.
+    Quota {
+        /// Let them take so much from now on: 20G, 500M, or `default`, which is half of what was
+        /// free on the disk when the node started
+        size: Option<Size>,
+    },
     /// Wait for items of a channel and write them to files, every byte verified
     Get(Get),
     /// Say what was tried, what was found and what to do
@@ -127,7 +154,6 @@ pub(crate) enum Command {
 
 /// `mesh channel`.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is taken apart at once")]
 pub(crate) enum Channel {
     /// Make a channel that this node signs; prints the link that followers need
     New {
@@ -139,6 +165,23 @@ pub(crate) enum Channel {
     },
     /// List own channels and followed ones
     List,
+    /// Say which large files of a channel come by themselves, and how much is kept
+    ///
+    /// What `mesh get` waits for and what is pinned comes whatever this says. Files of up to 16
+    /// KiB always come, with their items.
+    Set {
+        /// The channel: its name, id or link
+        channel: String,
+        /// Which come by themselves: all, or only those that somebody wants
+        #[arg(long, value_name = "WHICH")]
+        files: Option<Coming>,
+        /// Only those up to this size: 10M, or `default`, which is no limit
+        #[arg(long, value_name = "SIZE")]
+        largest: Option<Size>,
+        /// Keep at most so much, the newest: 2G, or `default`, which is what `mesh quota` allows
+        #[arg(long, value_name = "SIZE")]
+        keep: Option<Size>,
+    },
     #[command(flatten)]
     Writers(Writers),
 }
@@ -290,6 +333,45 @@ pub(crate) struct Get {
     pub(crate) wait: Option<Wait>,
 }
 
+/// Which files come by themselves.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Coming {
+    /// All that the limits allow
+    All,
+    /// Those that somebody waits for or has pinned
+    Wanted,
+}
+
+/// A number of bytes, as people write it: powers of ten, as in shops.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Size(pub(crate) Limit);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "default" {
+            return Ok(Self(Limit::Default));
+        }
+        let wanted = || "write it like 500k, 10M or 2.5G, or `default`".to_owned();
+        let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let factor = match unit.trim_end_matches(['b', 'B']) {
+            "" => 1.0,
+            "k" | "K" => 1e3,
+            "m" | "M" => 1e6,
+            "g" | "G" => 1e9,
+            "t" | "T" => 1e12,
+            _ => return Err(wanted()),
+        };
+        let number: f64 = number.trim().parse().map_err(|_| wanted())?;
+        if !number.is_finite() || number < 0.0 {
+            return Err(wanted());
+        }
+        Ok(Self(Limit::Bytes((number * factor).round() as u64)))
+    }
+}
+
 /// A time to wait, in the words that people use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait(pub(crate) Duration);
@@ -318,6 +400,25 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        let check = |text: &str| text.parse::<Size>().ok().and_then(|size| size.0.bytes());
+        for (text, bytes) in [
+            ("0", 0),
+            ("812", 812),
+            ("500k", 500_000),
+            ("10M", 10_000_000),
+            ("2.5 GB", 2_500_000_000),
+            ("1tb", 1_000_000_000_000),
+        ] {
+            assert_eq!(check(text), Some(bytes), "{text}");
+        }
+        assert_eq!("default".parse(), Ok(Size(Limit::Default)));
+        for bad in ["", "M", "-1M", "10Q", "ten", "1e3", "inf", "10MM"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `mesh feed`.
 
 use mesh_node::Error;
-use mesh_node::api::Item;
+use mesh_node::api::{ChannelStatus, Item};
 use mesh_node::control::{Answer, Request, ask};
 
 use crate::Context;
@@ -12,6 +12,9 @@ pub(crate) fn feed(context: &Context, request: &Request) -> Result<(), Error> {
     let mut answers = ask(&context.home()?, request)?;
     let mut is_empty = true;
     while let Some(answer) = answers.next()? {
+        if let (Answer::Channel(channel), true) = (&answer, context.format.is_live()) {
+            context.format.words(exchanged(channel))?;
+        }
         let Answer::Item(item) = answer else { continue };
         is_empty = false;
         context.format.value(&item, row)?;
@@ -22,6 +25,12 @@ pub(crate) fn feed(context: &Context, request: &Request) -> Result<(), Error> {
             .words("Nothing yet: items come by themselves when somebody near has them.")?;
     }
     Ok(())
+}
+
+/// What it has saved: the last line, for people.
+fn exchanged(channel: &ChannelStatus) -> String {
+    let [here, saved, given] = [channel.bytes, channel.saved, channel.given].map(words::bytes);
+    format!("{here} here; neighbours gave {saved} in place of the Internet, others got {given}")
 }
 
 /// `    3  2026-11-21 10:02    1.2 MB  here  photo.jpg`.
@@ -40,8 +49,20 @@ fn row(item: &Item) -> String {
         "partial" => format!("{} %", item.have * 100 / item.size.max(1)),
         state => state.to_owned(),
     };
+    let why = match item.unfetched.as_str() {
+        "" => "",
+        "not-wanted" => "  (comes when asked for: `mesh get`)",
+        "too-large" => "  (larger than this channel's files may be; `mesh get` fetches it)",
+        "over-budget" => "  (larger than all there is room for; `mesh get` fetches it)",
+        _ => "  (no room beside newer ones; `mesh get` fetches it)",
+    };
+    let pinned = if item.pinned { "  (pinned)" } else { "" };
     let size = words::bytes(item.size);
-    format!("{:>5}  {}  {size:>9}  {state:<5}  {what}", item.seq, words::date(item.time_ms))
+    format!(
+        "{:>5}  {}  {size:>9}  {state:<5}  {what}{pinned}{why}",
+        item.seq,
+        words::date(item.time_ms)
+    )
 }
 
 #[cfg(test)]
@@ -63,6 +84,8 @@ mod tests {
             size: 1_200_000,
             state: "partial".into(),
             have: 480_000,
+            pinned: false,
+            unfetched: String::new(),
         };
         let row = row(&item);
         assert!(row.ends_with("1.2 MB  40 %   Eve↵: one↵two\\u{1b}[31m"), "{row}");

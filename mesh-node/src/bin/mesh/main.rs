@@ -5,6 +5,7 @@
 //! | what can be typed | `args` |
 //! | how a node is run and shown | `up`, `screen` |
 //! | what each command asks and prints | `about`, `channel`, `writers`, `publish`, `feed`, `get` |
+//! | what is to be here, and how much | `quota` |
 //! | the story on one machine | `demo` |
 //! | how things are said | `say`, `pages`, [`mesh_node::words`] |
 
@@ -25,6 +26,7 @@ mod get;
 mod interrupt;
 mod pages;
 mod publish;
+mod quota;
 mod say;
 mod screen;
 mod up;
@@ -79,6 +81,9 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         | Command::Follow { .. }
         | Command::Unfollow { .. }
         | Command::Feed { .. }
+        | Command::Pin { .. }
+        | Command::Unpin { .. }
+        | Command::Quota { .. }
         | Command::Get(_)
         | Command::Doctor { .. }
         | Command::Completions { .. }
@@ -96,6 +101,9 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
             channel::new(context, Request::NewChannel { name, private })
         }
         Command::Channel(args::Channel::List) => channel::list(context),
+        Command::Channel(args::Channel::Set { channel, files, largest, keep }) => {
+            quota::set(context, channel, quota::Change { files, largest, keep })
+        }
         Command::Channel(args::Channel::Writers(command)) => writers::command(context, command),
         Command::Publish { channel, paths, text, origin_dir, origin_url } => {
             publish::publish(context, channel, (paths, text), (origin_dir, origin_url))
@@ -105,6 +113,13 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Feed { channel, follow } => {
             feed::feed(context, &Request::Feed { channel, follow })
         }
+        Command::Pin { channel, items } => {
+            quota::pin(context, &Request::Pin { channel, items, pinned: true })
+        }
+        Command::Unpin { channel, items } => {
+            quota::pin(context, &Request::Pin { channel, items, pinned: false })
+        }
+        Command::Quota { size } => quota::quota(context, size),
         Command::Get(wish) => get::get(context, wish),
         Command::Doctor { who } => about::doctor(context, who),
         Command::Completions { shell } => pages::completions(shell),

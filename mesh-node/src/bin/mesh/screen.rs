@@ -45,10 +45,12 @@ pub(crate) fn lines(status: &Status) -> Vec<String> {
     if bytes.carried > 0 {
         lines.push(format!("{} were carried for others", words::bytes(bytes.carried)));
     }
-    if bytes.saved > 0 {
-        let saved = words::bytes(bytes.saved);
-        lines.push(format!("Neighbours gave {saved} that did not have to come from the Internet"));
-    }
+    let here = status.channels.iter().map(|channel| channel.bytes).sum();
+    let [here, saved, given] = [here, bytes.saved, bytes.given].map(words::bytes);
+    lines.push(format!(
+        "{}: {here} here; neighbours gave {saved} in place of the Internet, others got {given}",
+        words::count(status.channels.len() as u64, "channel"),
+    ));
     lines
 }
 

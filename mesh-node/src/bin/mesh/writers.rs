@@ -8,7 +8,7 @@ use mesh_node::{Error, ErrorKind, Right, WriterLink};
 
 use crate::Context;
 use crate::args::{Member, Writers};
-use crate::words;
+use crate::{quota, words};
 
 /// What concerns the writers of a channel.
 pub(crate) fn command(context: &Context, command: Writers) -> Result<(), Error> {
@@ -39,9 +39,13 @@ pub(crate) fn command(context: &Context, command: Writers) -> Result<(), Error> 
         }
         Writers::Checkpoint { channel } => (channel, Some(WriterChange::Checkpoint)),
     };
+    let is_asked = change.is_none();
     let mut answers = ask(&context.home()?, &Request::Writers { channel, change })?;
     let mut is_empty = true;
     while let Some(answer) = answers.next()? {
+        if let (Answer::Channel(channel), true) = (&answer, is_asked) {
+            context.format.words(quota::policy(channel))?;
+        }
         let Answer::Writer(writer) = answer else { continue };
         is_empty = false;
         context.format.value(&writer, row)?;

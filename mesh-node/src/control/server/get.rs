@@ -141,7 +141,7 @@ async fn find_all(
 }
 
 /// The number of the item that is meant: by its number, or by the hash of its content.
-async fn find(node: &Mesh, channel: ChannelId, item: &str) -> Result<u64, Error> {
+pub(super) async fn find(node: &Mesh, channel: ChannelId, item: &str) -> Result<u64, Error> {
     let hash = item.to_ascii_lowercase();
     if let Some(seq) = item.parse().ok().filter(|seq| (FIRST..LOG_ITEMS).contains(seq)) {
         return Ok(seq);

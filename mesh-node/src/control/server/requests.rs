@@ -1,13 +1,13 @@
 //! What each request makes the node do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_channel::Sender;
 use async_io::Timer;
 use mesh_wire::ChannelId;
 use mesh_wire::invite::BadLink;
 
-use super::{Client, PAUSE, get};
+use super::{Client, PAUSE, get, policy};
 use crate::api::Finding;
 use crate::control::{Answer, Destination, Request, WriterChange};
 use crate::error::{Error, ErrorKind};
@@ -35,6 +35,9 @@ impl Request {
             | Self::Channels
             | Self::Follow { .. }
             | Self::Unfollow { .. }
+            | Self::SetChannel { .. }
+            | Self::Quota { .. }
+            | Self::Pin { .. }
             | Self::RequestRight { .. }
             | Self::Writers { .. }
             | Self::PublishText { .. } => false,
@@ -59,12 +62,11 @@ pub(super) async fn answer(
         Request::Doctor => findings(node.doctor().await?, client).await,
         Request::Examine { who } => findings(node.examine(&who).await?, client).await,
         Request::NewChannel { name, private } => {
-            let made = if private {
-                node.create_private_channel(&name).await
-            } else {
-                node.create_channel(&name).await
+            let made = match private {
+                true => node.create_private_channel(&name).await?,
+                false => node.create_channel(&name).await?,
             };
-            client.say(&Answer::Channel(made?)).await
+            client.say(&Answer::Channel(made)).await
         }
         Request::Channels => {
             for channel in node.channels().await? {
@@ -76,20 +78,23 @@ pub(super) async fn answer(
             client.say(&Answer::Channel(node.follow(channel_link(&link)?).await?)).await
         }
         Request::Unfollow { channel } => node.unfollow(node.resolve(&channel).await?).await,
+        Request::SetChannel { channel, files, largest, keep } => {
+            policy::set((&node, &channel), (files, largest, keep), client).await
+        }
+        Request::Quota { total } => policy::quota(&node, total, client).await,
+        Request::Pin { channel, items, pinned } => {
+            let pinned = pinned.then_some(policy::Pinned);
+            policy::pin((&node, &channel), items, pinned, client).await
+        }
         Request::Publish { channel, paths } => {
             if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
                 return Err(relative(path));
             }
-            let channel = node.resolve(&channel).await?;
-            let (tell, progress) = async_channel::bounded(1);
-            let on_read = move |bytes| latest(&tell, Answer::Read(bytes));
-            let work = node.publish_paths(channel, paths, on_read);
-            let published = client.tell(progress, work).await?;
-            client.say(&Answer::Published(published)).await
+            publish((&node, node.resolve(&channel).await?), paths, client).await
         }
         Request::PublishText { channel, text } => {
-            let channel = node.resolve(&channel).await?;
-            client.say(&Answer::Published(node.publish_text(channel, &text).await?)).await
+            let published = node.publish_text(node.resolve(&channel).await?, &text).await?;
+            client.say(&Answer::Published(published)).await
         }
         Request::WriteOrigin { channel, folder, url } => {
             if !folder.is_absolute() {
@@ -116,10 +121,21 @@ pub(super) async fn answer(
             client.say(&Answer::Link(link.to_string())).await
         }
         Request::Writers { channel, change } => {
-            let channel = node.resolve(&channel).await?;
-            writers((&node, channel), change, client).await
+            writers((&node, node.resolve(&channel).await?), change, client).await
         }
     }
+}
+
+async fn publish(
+    (node, channel): (&Mesh, ChannelId),
+    paths: Vec<PathBuf>,
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    let (tell, progress) = async_channel::bounded(1);
+    let on_read = move |bytes| latest(&tell, Answer::Read(bytes));
+    let work = node.publish_paths(channel, paths, on_read);
+    let published = client.tell(progress, work).await?;
+    client.say(&Answer::Published(published)).await
 }
 
 async fn writers(
@@ -136,6 +152,7 @@ async fn writers(
         Some(WriterChange::Rotate) => node.rotate(channel).await?,
         Some(WriterChange::Checkpoint) => node.checkpoint(channel).await?,
     }
+    client.say(&Answer::Channel(node.channel(channel).await?)).await?;
     for writer in node.writers(channel).await? {
         client.say(&Answer::Writer(writer)).await?;
     }
@@ -220,7 +237,8 @@ async fn feed(
         } else if follow.is_some() {
             changed.await;
         } else {
-            return Ok(());
+            let node = mesh.upgrade().ok_or_else(Error::stopped)?;
+            return client.say(&Answer::Channel(node.channel(channel).await?)).await;
         }
     }
 }
