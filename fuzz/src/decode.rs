@@ -9,7 +9,7 @@ use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::{ChannelLink, WriterLink};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, SealedBody,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, Retract, SealedBody,
 };
 use mesh_wire::message::{Beacon, Message, read_frame};
 use mesh_wire::{Address, Label, Wire, limits};
@@ -53,6 +53,7 @@ pub fn genesis(data: &[u8]) {
     identity::<Grant>(data);
     identity::<Checkpoint>(data);
     identity::<EpochKeys>(data);
+    identity::<Retract>(data);
     identity::<SealedBody>(data);
     identity::<Letter>(data);
 }

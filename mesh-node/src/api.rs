@@ -193,10 +193,13 @@ pub struct Item {
     pub blob: String,
     /// Bytes of content.
     pub size: u64,
-    /// `here`, `partial`, `known`, or `sealed`: it was written for others.
+    /// `here`, `partial`, `known`; `sealed`: it was written for others; `retracted` or `expired`:
+    /// its content is gone for good.
     pub state: String,
     /// Bytes of content here.
     pub have: u64,
+    /// When its content goes everywhere, in milliseconds since 1970, if it does.
+    pub expires_ms: Option<u64>,
 }
 
 /// What `mesh publish` says.

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::message::sync::ItemKind;
-use mesh_wire::{ChannelId, Label, Now, limits};
+use mesh_wire::{ChannelId, Label, Now, UnixTime, limits};
 use thiserror::Error;
 
 use crate::blob::{BlobId, Outboard, PAGE, PageId};
@@ -24,6 +24,8 @@ pub struct NewItem {
     pub name: Label<{ limits::NAME_BYTES }>,
     /// Its content.
     pub content: Content,
+    /// When that is to go, wherever it has come by then.
+    pub expires: Option<UnixTime>,
 }
 
 /// Who may read a channel.
@@ -107,6 +109,12 @@ pub enum Refused {
     /// An item that only the node itself makes.
     #[error("only texts and files are published")]
     NotContent,
+    /// No text or file that counts has this number.
+    #[error("the channel has no such text or file: see `mesh feed`")]
+    NoSuchItem,
+    /// Somebody else wrote it, and somebody else owns the channel.
+    #[error("only who wrote an item, or the channel's owner, retracts it")]
+    NotYourItem,
     /// The store no longer has what was signed.
     #[error("the channel is damaged on disk")]
     Damaged,
@@ -195,6 +203,20 @@ impl<S: Store> Sync<S> {
         self.is_open()?;
         let published = self.library.publish(now.unix, channel, items, &mut self.rng);
         self.written(now, channel, published)
+    }
+
+    /// Retracts the content of items, by their numbers here: whoever hears of it drops it. What
+    /// was retracted before stays so.
+    // spec: SYNC-44
+    pub fn retract(
+        &mut self,
+        now: Now,
+        channel: &ChannelId,
+        numbers: &[u64],
+    ) -> Result<Range<u64>, Refused> {
+        self.is_open()?;
+        let retracted = self.library.retract(now.unix, channel, numbers);
+        self.written(now, channel, retracted)
     }
 
     /// Items were appended to a log of ours.

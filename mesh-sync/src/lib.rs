@@ -15,6 +15,7 @@
 //! | what is known of a neighbour | `peer` |
 //! | what a neighbour says, and who is blamed | `receive` |
 //! | how items flow in | `follow` |
+//! | how content goes again, and comes late | `clear` |
 //! | how items and groups flow out | `standing`, `serve` |
 //! | which groups are asked of whom | `fetch` |
 //! | how two peers find out in what two sets differ | [`set`] |
@@ -31,6 +32,7 @@ extern crate std;
 mod authority;
 pub mod blob;
 mod channel;
+mod clear;
 mod command;
 mod event;
 mod fetch;

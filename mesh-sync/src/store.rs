@@ -79,11 +79,17 @@ pub enum Table {
     Epochs = 13,
     /// (channel, last number of a run first) → the log and the place in it where the run begins.
     Arrivals = 12,
+    /// (channel, log, sequence number) → why the content of that item is gone for good.
+    Gone = 14,
+    /// (channel, log, sequence number) → how many bytes are lacking of that item's content.
+    Lacking = 15,
+    /// (moment, channel, log, sequence number) → nothing: the item's content expires then.
+    Expiries = 16,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -98,6 +104,9 @@ impl Table {
         Self::Charters,
         Self::Arrivals,
         Self::Epochs,
+        Self::Gone,
+        Self::Lacking,
+        Self::Expiries,
     ];
 }
 

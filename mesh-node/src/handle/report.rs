@@ -92,9 +92,11 @@ fn item(
     let (kind, text) = match status.header.kind {
         ItemKind::Text => ("text", sync.content(channel, status.number)?.unwrap_or_default()),
         ItemKind::File => ("file", bytes::Bytes::new()),
-        ItemKind::Genesis | ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => {
-            return Ok(None);
-        }
+        ItemKind::Genesis
+        | ItemKind::Grant
+        | ItemKind::Checkpoint
+        | ItemKind::Keys
+        | ItemKind::Retract => return Ok(None),
     };
     let UnixTime(time_ms) = status.header.time;
     Ok(Some(api::Item {
@@ -113,9 +115,12 @@ fn item(
             ItemState::Partial(_) => "partial",
             ItemState::Known => "known",
             ItemState::Sealed => "sealed",
+            ItemState::Retracted => "retracted",
+            ItemState::Expired => "expired",
         }
         .into(),
         have,
+        expires_ms: status.expires.map(|UnixTime(ms)| ms),
     }))
 }
 
@@ -124,7 +129,7 @@ pub(super) fn have(item: &ItemStatus) -> u64 {
     match item.state {
         ItemState::Here => item.header.size,
         ItemState::Partial(bytes) => bytes,
-        ItemState::Known | ItemState::Sealed => 0,
+        ItemState::Known | ItemState::Sealed | ItemState::Retracted | ItemState::Expired => 0,
     }
 }
 

@@ -287,6 +287,7 @@ impl<S: Store> Node<S> {
                 }
                 SyncEvent::ChannelKnown { .. }
                 | SyncEvent::WritersChanged { .. }
+                | SyncEvent::ContentChanged { .. }
                 | SyncEvent::BlobProgress { .. }
                 | SyncEvent::BlobHere { .. }
                 | SyncEvent::Damaged { .. }

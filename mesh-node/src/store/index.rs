@@ -268,6 +268,9 @@ const fn definition(table: Table) -> Definition {
         Table::Charters => "charters",
         Table::Arrivals => "arrivals",
         Table::Epochs => "epochs",
+        Table::Gone => "gone",
+        Table::Lacking => "lacking",
+        Table::Expiries => "expiries",
     })
 }
 

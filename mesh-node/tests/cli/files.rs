@@ -25,8 +25,19 @@ fn what_is_published_is_listed_and_comes_back_byte_for_byte() {
         has_fields(
             item,
             &[
-                "seq", "author", "writer", "valid", "time_ms", "kind", "name", "text", "blob",
-                "size", "state", "have",
+                "seq",
+                "author",
+                "writer",
+                "valid",
+                "time_ms",
+                "kind",
+                "name",
+                "text",
+                "blob",
+                "size",
+                "state",
+                "have",
+                "expires_ms",
             ],
         );
         assert_eq!(item["state"], "here");

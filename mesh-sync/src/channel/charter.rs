@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
 use mesh_wire::id::{SealingKey, WriterId};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Right,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Retract, Retracted, Right,
 };
 use mesh_wire::sign::{self, Context, SigningKey};
 use mesh_wire::{ChannelId, Fault, Hash, Label, UnixTime, layout, limits};
@@ -139,6 +139,7 @@ impl Charter {
         match item.header.kind {
             ItemKind::Text | ItemKind::File => return Ok(()),
             ItemKind::Genesis => return self.open(item),
+            ItemKind::Retract => return self.retract(place, item),
             ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys => {}
         }
         if place.log != self.control() || item.header.size > limits::INLINE_BYTES as u64 {
@@ -148,7 +149,7 @@ impl Charter {
             ItemKind::Grant => self.grant(channel, place, item),
             ItemKind::Keys => self.give_keys(item),
             ItemKind::Checkpoint => self.check(place, item),
-            ItemKind::Genesis | ItemKind::Text | ItemKind::File => Ok(()),
+            ItemKind::Genesis | ItemKind::Retract | ItemKind::Text | ItemKind::File => Ok(()),
         }
     }
 
@@ -193,6 +194,20 @@ impl Charter {
         let (most, root, ruled) = (limits::LOG_ITEMS, UNKNOWN, place.clone());
         self.writers.push(Writer { key, name, right, until, most, root, ruled, sealing });
         Ok(())
+    }
+
+    /// Whether a writer may say that of these items. What it says changes no charter.
+    // spec: SYNC-44
+    fn retract(&self, place: &Place, item: &Checked) -> Result<(), Fault> {
+        let retract = Retract::from_bytes(item.body.clone())?;
+        let writer = self.writer(place.log).ok_or(UNRULY)?;
+        let may = |Retracted { log, seq }: Retracted| match writer.right {
+            _ if log == place.log => seq < place.seq,
+            Right::Succeed => self.writer(log).is_some() && seq < limits::LOG_ITEMS,
+            Right::Write => false,
+        };
+        let is_inline = item.header.size <= limits::INLINE_BYTES as u64;
+        if is_inline && retract.items.iter().all(may) { Ok(()) } else { Err(UNRULY) }
     }
 
     // spec: SYNC-41

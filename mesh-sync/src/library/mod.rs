@@ -5,20 +5,22 @@ mod arrivals;
 mod authority;
 mod blobs;
 mod channels;
+mod gone;
 mod items;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
-use mesh_wire::{ChannelId, Fault};
+use mesh_wire::{ChannelId, Fault, UnixTime};
 
 use crate::blob::CvCache;
-use crate::channel::Channel;
+use crate::channel::{Channel, LogId};
 use crate::store::{Store, StoreError, Table};
 pub(crate) use blobs::Group;
 pub(crate) use channels::is_content;
+pub(crate) use gone::{Gone, expiry};
 
 /// Entries that are removed at one time.
 const BATCH: usize = 256;
@@ -30,6 +32,12 @@ pub(crate) struct Library<S> {
     cvs: CvCache,
     /// How much was written since the last commit.
     pub(crate) uncommitted: u64,
+    /// When content expires next.
+    pub(crate) next_expiry: Option<UnixTime>,
+    /// Channels of which content that was here or expected is gone, or expected again.
+    pub(crate) changed: BTreeSet<ChannelId>,
+    /// Logs whose lacking content may be asked for, and from which item on of everybody anew.
+    pub(crate) wounds: BTreeMap<LogId, u64>,
 }
 
 /// What became of a run of items.
@@ -73,7 +81,15 @@ impl From<StoreError> for Trouble {
 impl<S: Store> Library<S> {
     /// A library that knows nothing of what is in `store` yet.
     pub(crate) fn closed(store: S) -> Self {
-        Self { store, channels: BTreeMap::new(), cvs: CvCache::default(), uncommitted: 0 }
+        Self {
+            store,
+            channels: BTreeMap::new(),
+            cvs: CvCache::default(),
+            uncommitted: 0,
+            next_expiry: None,
+            changed: BTreeSet::new(),
+            wounds: BTreeMap::new(),
+        }
     }
 
     /// Forgets everything and reads it from the store.
@@ -90,6 +106,7 @@ impl<S: Store> Library<S> {
             let channel = Channel::load(&self.store, id, record)?;
             self.channels.insert(id, channel);
         }
+        self.next_expiry = self.first_expiry()?;
         Ok(())
     }
 
@@ -98,6 +115,9 @@ impl<S: Store> Library<S> {
         self.channels.clear();
         self.cvs = CvCache::default();
         self.uncommitted = 0;
+        self.next_expiry = None;
+        self.changed.clear();
+        self.wounds.clear();
     }
 
     /// Makes durable what was written.

@@ -2,7 +2,7 @@
 
 use mesh_sim::{Quality, Subject};
 use mesh_sync::{MemoryStore, Sync};
-use mesh_wire::{Label, Now, Rng};
+use mesh_wire::{Label, Now, Rng, UnixTime};
 
 use crate::world::{Node, adopt, content, file, texts};
 
@@ -13,7 +13,7 @@ const WEIGHT: usize = 4 * (256 << 10);
 fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
     let channels = sync.channels();
     let drawn = channels.get(rng.below(channels.len() as u64) as usize).map(|channel| channel.id);
-    match (rng.below(6), drawn) {
+    match (rng.below(8), drawn) {
         (0, _) if channels.len() < 5 => {
             let _ = sync.create_channel(now, &Label::new("one").unwrap());
         }
@@ -32,6 +32,16 @@ fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
         }
         (4, Some(channel)) if rng.below(4) == 0 => {
             let _ = sync.unfollow(now, &channel);
+        }
+        (5, Some(channel)) => {
+            let mut items = texts(rng.below(5) as usize);
+            let expires = Some(UnixTime(now.unix.0 + rng.below(60_000)));
+            items.iter_mut().for_each(|item| item.expires = expires);
+            let _ = sync.publish(now, &channel, items);
+        }
+        (6, Some(channel)) => {
+            let numbers = [(); 3].map(|()| rng.below(40));
+            let _ = sync.retract(now, &channel, &numbers);
         }
         (_, _) => {}
     }

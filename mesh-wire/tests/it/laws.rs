@@ -14,7 +14,8 @@ use mesh_wire::message::routing::{
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
     Checkpoint, Cvs, CvsWant, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant, Heard,
-    ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, SealedBody, Share, Summary, Want,
+    ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, Retract, SealedBody, Share, Summary,
+    Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use proptest::test_runner::{Config, TestRunner};
@@ -92,6 +93,7 @@ laws! {
     grant: Grant,
     checkpoint: Checkpoint,
     epoch_keys: EpochKeys,
+    retract: Retract,
     sealed_body: SealedBody,
     letter: Letter,
     introduction: Introduction,

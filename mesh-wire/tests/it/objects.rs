@@ -17,7 +17,7 @@ use mesh_wire::message::set::{
 use mesh_wire::message::sync::{
     Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
     GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
-    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    PageAsk, PageDrop, PageHave, Retract, Retracted, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
@@ -166,6 +166,8 @@ object! {
     LogState { log, size, root, state }
     EpochKeys { epoch, keys, extensions }
     EpochKey { log, sealed }
+    Retract { items, extensions }
+    Retracted { log, seq }
     SealedBody { epoch, sealed }
     Letter { name, content }
     PageAsk { handle, channel, hash, size, page }
@@ -243,7 +245,7 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 12] = [
+pub(crate) const DECODERS: [(&str, Decoder); 13] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
@@ -251,6 +253,7 @@ pub(crate) const DECODERS: [(&str, Decoder); 12] = [
     ("Grant", alone::<Grant>),
     ("Checkpoint", alone::<Checkpoint>),
     ("EpochKeys", alone::<EpochKeys>),
+    ("Retract", alone::<Retract>),
     ("SealedBody", alone::<SealedBody>),
     ("Letter", alone::<Letter>),
     ("Introduction", alone::<Introduction>),

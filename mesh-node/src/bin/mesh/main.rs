@@ -76,6 +76,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         | Command::Status { .. }
         | Command::Channel(_)
         | Command::Publish { .. }
+        | Command::Retract { .. }
         | Command::Follow { .. }
         | Command::Unfollow { .. }
         | Command::Feed { .. }
@@ -97,9 +98,10 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         }
         Command::Channel(args::Channel::List) => channel::list(context),
         Command::Channel(args::Channel::Writers(command)) => writers::command(context, command),
-        Command::Publish { channel, paths, text } => {
-            publish::publish(context, channel, (paths, text))
+        Command::Publish { channel, paths, text, expires } => {
+            publish::publish(context, channel, (paths, text), expires)
         }
+        Command::Retract { channel, items } => publish::retract(context, channel, items),
         Command::Follow { link } => channel::follow(context, link),
         Command::Unfollow { channel } => channel::unfollow(context, channel),
         Command::Feed { channel, follow } => {

@@ -1,6 +1,6 @@
 //! What each request makes the node do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_channel::Sender;
 use async_io::Timer;
@@ -33,7 +33,8 @@ impl Request {
             | Self::Unfollow { .. }
             | Self::RequestRight { .. }
             | Self::Writers { .. }
-            | Self::PublishText { .. } => false,
+            | Self::PublishText { .. }
+            | Self::Retract { .. } => false,
         }
     }
 }
@@ -72,20 +73,16 @@ pub(super) async fn answer(
             client.say(&Answer::Channel(node.follow(channel_link(&link)?).await?)).await
         }
         Request::Unfollow { channel } => node.unfollow(node.resolve(&channel).await?).await,
-        Request::Publish { channel, paths } => {
-            if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
-                return Err(relative(path));
-            }
+        Request::Publish { channel, paths, expires_ms } => {
+            publish((&node, node.resolve(&channel).await?), (paths, expires_ms), client).await
+        }
+        Request::PublishText { channel, text, expires_ms } => {
             let channel = node.resolve(&channel).await?;
-            let (tell, progress) = async_channel::bounded(1);
-            let on_read = move |bytes| latest(&tell, Answer::Read(bytes));
-            let work = node.publish_paths(channel, paths, on_read);
-            let published = client.tell(progress, work).await?;
+            let published = node.publish_text(channel, &text, expires_ms).await?;
             client.say(&Answer::Published(published)).await
         }
-        Request::PublishText { channel, text } => {
-            let channel = node.resolve(&channel).await?;
-            client.say(&Answer::Published(node.publish_text(channel, &text).await?)).await
+        Request::Retract { channel, items } => {
+            retract((&node, node.resolve(&channel).await?), items, client).await
         }
         Request::Feed { channel, follow } => {
             let channel = node.resolve(&channel).await?;
@@ -107,6 +104,37 @@ pub(super) async fn answer(
             writers((&node, channel), change, client).await
         }
     }
+}
+
+async fn publish(
+    (node, channel): (&Mesh, ChannelId),
+    (paths, expires_ms): (Vec<PathBuf>, Option<u64>),
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
+        return Err(relative(path));
+    }
+    let (tell, progress) = async_channel::bounded(1);
+    let on_read = move |bytes| latest(&tell, Answer::Read(bytes));
+    let work = node.publish_paths(channel, (paths, expires_ms), on_read);
+    let published = client.tell(progress, work).await?;
+    client.say(&Answer::Published(published)).await
+}
+
+/// All of them, or none if one is not there.
+async fn retract(
+    (node, channel): (&Mesh, ChannelId),
+    items: Vec<String>,
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    let mut numbers = Vec::with_capacity(items.len());
+    for item in items {
+        numbers.push(get::find(node, channel, &item).await?);
+    }
+    for item in node.retract(channel, numbers).await? {
+        client.say(&Answer::Item(item)).await?;
+    }
+    Ok(())
 }
 
 async fn writers(
