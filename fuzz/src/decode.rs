@@ -9,7 +9,7 @@ use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::{ChannelLink, WriterLink};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, SealedBody,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, Retract, SealedBody,
 };
 use mesh_wire::message::{Beacon, Message, read_frame};
 use mesh_wire::origin::{BundleProof, OriginHead};
@@ -57,6 +57,7 @@ pub fn genesis(data: &[u8]) {
     identity::<Origins>(data);
     identity::<OriginHead>(data);
     identity::<BundleProof>(data);
+    identity::<Retract>(data);
     identity::<SealedBody>(data);
     identity::<Letter>(data);
 }

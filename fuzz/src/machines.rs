@@ -28,6 +28,7 @@ pub fn sync(data: &[u8]) {
             SyncEvent::NewItems { .. }
             | SyncEvent::ChannelKnown { .. }
             | SyncEvent::WritersChanged { .. }
+            | SyncEvent::ContentChanged { .. }
             | SyncEvent::BlobProgress { .. }
             | SyncEvent::BlobHere { .. }
             | SyncEvent::BlobGivenUp { .. }
@@ -50,7 +51,7 @@ fn command_sync(nodes: [&mut Sync<MemoryStore>; 2], now: Now, source: &mut Sourc
         return;
     }
     let channel = source.pick(&channels);
-    match source.byte() % 6 {
+    match source.byte() % 7 {
         0 => reader.follow(now, channel).expect("there are few channels"),
         // Refused where it is not followed.
         1 => drop(reader.unfollow(now, &channel)),
@@ -66,6 +67,8 @@ fn command_sync(nodes: [&mut Sync<MemoryStore>; 2], now: Now, source: &mut Sourc
             let name = Label::new("more").expect("a plain name");
             publisher.create_channel(now, &name).expect("there are few channels");
         }
+        // Refused where there is no such item.
+        5 => drop(publisher.retract(now, &channel, &[u64::from(source.byte())])),
         _ => check(publisher, reader, &channel),
     }
 }
@@ -77,7 +80,7 @@ fn publish(
     (kind, content): (ItemKind, Content),
 ) {
     let name = Label::new("name").expect("a plain name");
-    let item = NewItem { kind, name, content };
+    let item = NewItem { kind, name, content, expires: None };
     publisher.publish(now, channel, vec![item]).expect("what is small can be published");
 }
 
@@ -98,7 +101,13 @@ fn adopt_blob(publisher: &mut Sync<MemoryStore>, now: Now, source: &mut Source<'
 fn check(publisher: &Sync<MemoryStore>, reader: &Sync<MemoryStore>, channel: &ChannelId) {
     // Refused where it is not followed.
     let Ok(items) = reader.items(channel, 0..u64::MAX) else { return };
-    for item in items.into_iter().filter(|item| item.state == ItemState::Here) {
+    let is_here = |sync: &Sync<MemoryStore>, number| {
+        let item = sync.item(channel, number).expect("memory does not fail");
+        item.is_some_and(|(item, _)| item.state == ItemState::Here)
+    };
+    // What was retracted the reader may not have heard of.
+    let both = |item: &ItemStatus| [reader, publisher].iter().all(|it| is_here(it, item.number));
+    for item in items.into_iter().filter(both) {
         let [theirs, ours] = [reader, publisher].map(|sync| content(sync, channel, &item));
         assert!(theirs == ours, "item {} differs", item.number);
     }

@@ -65,7 +65,8 @@ fn main() {
     let channel = writer.node.sync_mut(now, |sync| sync.create_channel(now, &name));
     let channel = channel.expect("memory takes it");
     let text = Content::Inline("Market on Saturday".into());
-    let item = NewItem { kind: ItemKind::Text, name: Label::default(), content: text };
+    let item =
+        NewItem { kind: ItemKind::Text, name: Label::default(), content: text, expires: None };
     writer.node.sync_mut(now, |sync| sync.publish(now, &channel, vec![item])).expect("signed");
     reader.node.sync_mut(now, |sync| sync.follow(now, channel)).expect("followed");
 

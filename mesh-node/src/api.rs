@@ -242,7 +242,8 @@ pub struct Item {
     pub blob: String,
     /// Bytes of content.
     pub size: u64,
-    /// `here`, `partial`, `known`, or `sealed`: it was written for others.
+    /// `here`, `partial`, `known`; `sealed`: it was written for others; `retracted` or `expired`:
+    /// its content is gone for good.
     pub state: String,
     /// Bytes of content here.
     pub have: u64,
@@ -251,6 +252,8 @@ pub struct Item {
     /// Why its content does not come by itself: `not-wanted`, `too-large`, `over-budget` or
     /// `no-room` beside newer ones; empty if it does, or is here.
     pub unfetched: String,
+    /// When its content goes everywhere, in milliseconds since 1970, if it does.
+    pub expires_ms: Option<u64>,
 }
 
 /// What `mesh publish` says.

@@ -338,6 +338,8 @@ impl From<ExportError> for Error {
 
 impl From<mesh_sync::Refused> for Error {
     fn from(refused: mesh_sync::Refused) -> Self {
-        Self::failed(refused)
+        let is_missing = refused == mesh_sync::Refused::NoSuchItem;
+        let kind = if is_missing { ErrorKind::NotFound } else { ErrorKind::Failed };
+        Self::new(kind, refused.to_string())
     }
 }

@@ -27,6 +27,7 @@ fn origin(items: usize, bytes: usize) -> (MemoryStore, ChannelId) {
         kind: ItemKind::Text,
         name: Label::default(),
         content: Content::Inline(vec![number as u8; bytes].into()),
+        expires: None,
     };
     sync.publish(moment(0), &channel, (0..items).map(item).collect()).expect("published");
     (sync.into_store(), channel)
@@ -115,7 +116,8 @@ fn blobs(c: &mut Criterion) {
     sync.store_mut().write_blob(&outboard.id().hash, 0, &bytes).expect("written");
     sync.adopt_blob(moment(0), &outboard).expect("adopted");
     let (kind, name) = (ItemKind::File, Label::default());
-    let file = NewItem { kind, name, content: Content::Blob(outboard.id()) };
+    let content = Content::Blob(outboard.id());
+    let file = NewItem { kind, name, content, expires: None };
     sync.publish(moment(0), &channel, vec![file]).expect("published");
     let store = sync.into_store();
     group.bench_function("fetch it, both ends", |bencher| {

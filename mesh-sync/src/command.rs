@@ -6,7 +6,7 @@ use core::ops::Range;
 use bytes::Bytes;
 use mesh_wire::message::sync::ItemKind;
 use mesh_wire::origin::OriginUrl;
-use mesh_wire::{ChannelId, Label, Now, limits};
+use mesh_wire::{ChannelId, Label, Now, UnixTime, limits};
 use thiserror::Error;
 
 use crate::blob::{BlobId, Outboard, PAGE, PageId};
@@ -25,6 +25,8 @@ pub struct NewItem {
     pub name: Label<{ limits::NAME_BYTES }>,
     /// Its content.
     pub content: Content,
+    /// When that is to go, wherever it has come by then.
+    pub expires: Option<UnixTime>,
 }
 
 /// Who may read a channel.
@@ -93,9 +95,6 @@ pub enum Refused {
     /// Nobody of that name or number may write.
     #[error("nobody like that may write in the channel: see `mesh channel status`")]
     NoSuchWriter,
-    /// There is no item with this number, or it is void.
-    #[error("the channel has no item with this number: see `mesh feed`")]
-    NoSuchItem,
     /// It is ours.
     #[error("a channel of one's own cannot be unfollowed")]
     Own,
@@ -114,6 +113,12 @@ pub enum Refused {
     /// Items are on their way here.
     #[error("items of the channel are on their way here: try again when they have come")]
     Incomplete,
+    /// No text or file that counts has this number.
+    #[error("the channel has no such text or file: see `mesh feed`")]
+    NoSuchItem,
+    /// Somebody else wrote it, and somebody else owns the channel.
+    #[error("only who wrote an item, or the channel's owner, retracts it")]
+    NotYourItem,
     /// The store no longer has what was signed.
     #[error("the channel is damaged on disk")]
     Damaged,
@@ -220,6 +225,20 @@ impl<S: Store> Sync<S> {
         self.is_open()?;
         let published = self.library.publish(now.unix, channel, items, &mut self.rng);
         self.written(now, channel, published)
+    }
+
+    /// Retracts the content of items, by their numbers here: whoever hears of it drops it. What
+    /// was retracted before stays so.
+    // spec: SYNC-44
+    pub fn retract(
+        &mut self,
+        now: Now,
+        channel: &ChannelId,
+        numbers: &[u64],
+    ) -> Result<Range<u64>, Refused> {
+        self.is_open()?;
+        let retracted = self.library.retract(now.unix, channel, numbers);
+        self.written(now, channel, retracted)
     }
 
     /// Items were appended to a log of ours.

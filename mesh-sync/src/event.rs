@@ -29,6 +29,11 @@ pub enum Event {
         /// The channel.
         channel: ChannelId,
     },
+    /// Content of items that were here is gone or, where it was lacking, has come.
+    ContentChanged {
+        /// The channel.
+        channel: ChannelId,
+    },
     /// More of a blob is here.
     BlobProgress {
         /// The blob.

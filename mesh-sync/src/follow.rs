@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
 /// How far a grant runs ahead to begin with; doubles each time it is renewed.
-const FIRST_WINDOW: u64 = 64 << 10;
+pub(crate) const FIRST_WINDOW: u64 = 64 << 10;
 
 impl<S: Store> Sync<S> {
     /// A neighbour says what it has of a channel.
@@ -90,7 +90,7 @@ impl<S: Store> Sync<S> {
             // Who knows of a fork sends no summaries.
             talk.told = None;
         }
-        talk.history = History::Unknown;
+        (talk.history, talk.fruitless) = (History::Unknown, 0);
         let theirs = Some(Remote { size: log.size, root: log.root });
         let before = core::mem::replace(&mut talk.theirs, theirs);
         if before != theirs {
@@ -117,7 +117,9 @@ impl<S: Store> Sync<S> {
             talk.pushed.answered();
             talk.told = None;
         }
-        if talk.incoming.is_some() && log.size <= size {
+        let has_nothing =
+            |stream: Stream| log.size <= if stream.repairs { stream.first } else { size };
+        if talk.incoming.is_some_and(has_nothing) {
             talk.incoming = None;
         }
         Ok(())
@@ -135,7 +137,7 @@ impl<S: Store> Sync<S> {
         let Some(charter) = self.library.sound(&at.channel).map(|channel| &channel.charter) else {
             return;
         };
-        let first = log.rotten.first().copied().unwrap_or(log.size());
+        let (first, patchy) = (log.size(), log.patchy);
         if self.health.is_full(now) {
             return;
         }
@@ -157,6 +159,8 @@ impl<S: Store> Sync<S> {
         }
         if let Some((_, _, _, link)) = best {
             self.begin(now, link, at, first);
+        } else if patchy {
+            self.library.wounds.entry(*at).or_insert(u64::MAX);
         }
     }
 
@@ -167,8 +171,8 @@ impl<S: Store> Sync<S> {
     }
 
     /// Begins a stream of items.
-    fn begin(&mut self, now: Time, link: LinkId, at: &LogId, first: u64) {
-        let size = self.library.log(at).map_or(0, Log::size);
+    pub(crate) fn begin(&mut self, now: Time, link: LinkId, at: &LogId, first: u64) {
+        let repairs = first < self.library.log(at).map_or(0, Log::size);
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let serial = peer.next_serial();
         let Some(matched) = peer.matched.get_mut(&at.channel) else { return };
@@ -177,12 +181,13 @@ impl<S: Store> Sync<S> {
         talk.incoming = Some(Stream {
             serial,
             first,
-            granted: FIRST_WINDOW,
+            // Of what is lacking, one item comes.
+            granted: if repairs { 1 } else { FIRST_WINDOW },
             received: 0,
             window: FIRST_WINDOW,
             again,
             gap: talk.incoming.is_some(),
-            repairs: first < size,
+            repairs,
         });
         peer.wants.insert(*at);
     }
@@ -233,10 +238,8 @@ impl<S: Store> Sync<S> {
                 peer.tell.insert(id);
                 return Ok(());
             }
-            for (item, seq) in run.items.iter().zip(run.first..) {
-                self.library.repair(&at, seq, &item)?;
-            }
             self.go_on(now, link, &at, end);
+            self.take_lacking((link, &at), run, size)?;
         } else {
             let verified = match log::verify(channel, run) {
                 // Who has not heard what is here may well give what does not continue it.
@@ -255,6 +258,7 @@ impl<S: Store> Sync<S> {
             };
             let kept = self.keep(&id, link, verified)?;
             self.go_on(now, link, &at, end);
+            self.take_lacking((link, &at), run, size)?;
             self.arrived(now, &id, kept);
         }
         Ok(())
@@ -306,7 +310,7 @@ impl<S: Store> Sync<S> {
     // spec: SYNC-12
     fn go_on(&mut self, now: Time, link: LinkId, at: &LogId, end: u64) {
         let Some(log) = self.library.log(at) else { return };
-        let (size, is_sound) = (log.size(), log.rotten.is_empty());
+        let size = log.size();
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let Some(matched) = peer.matched.get_mut(&at.channel) else { return };
         let theirs = matched.theirs(at.log).unwrap_or_default();
@@ -323,12 +327,17 @@ impl<S: Store> Sync<S> {
         talk.unanswered = 0;
         let Some(stream) = &mut talk.incoming else { return };
         stream.gap = false;
-        if is_sound && (size >= theirs || stream.repairs) {
+        let is_over = if stream.repairs { end > stream.first } else { size >= theirs };
+        if is_over {
+            if stream.repairs {
+                talk.mended = end;
+                talk.fruitless = talk.fruitless.saturating_add(1);
+            }
             talk.incoming = None;
             peer.tell.insert(at.channel);
             self.seek_log(now, at);
         } else if stream.repairs {
-            // Only what has rotted is asked for, not all that stands behind it.
+            // It was sent before the request came.
         } else if stream.granted.saturating_sub(stream.received) <= stream.window / 2 {
             stream.window = (stream.window * 2).min(limits::WANT_BYTES);
             stream.granted = stream.received.saturating_add(stream.window);
@@ -349,17 +358,17 @@ impl<S: Store> Sync<S> {
                     let at = LogId { channel: *id, log: *log };
                     talk.incoming = None;
                     talk.unanswered = talk.unanswered.saturating_add(1);
+                    if stream.repairs {
+                        talk.mended = stream.first + 1;
+                        talk.fruitless = talk.fruitless.saturating_add(1);
+                    }
                     peer.wants.remove(&at);
                     peer.tell.insert(*id);
-                    halted.push((at, stream.repairs));
+                    halted.push(at);
                 }
             }
         }
-        for (at, repairs) in halted {
-            if let Some(log) = self.library.log_mut(&at).filter(|_| repairs) {
-                // Nobody has it; it is found again when it is asked for again.
-                log.rotten.pop_first();
-            }
+        for at in halted {
             self.seek_log(now, &at);
         }
     }

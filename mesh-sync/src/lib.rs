@@ -15,6 +15,7 @@
 //! | what is known of a neighbour | `peer` |
 //! | what a neighbour says, and who is blamed | `receive` |
 //! | how items flow in | `follow` |
+//! | how content goes again, and comes late | `clear` |
 //! | how items and groups flow out | `standing`, `serve` |
 //! | which groups are asked of whom | `fetch` |
 //! | how a plain web server takes a neighbour's place | `origin` |
@@ -32,6 +33,7 @@ extern crate std;
 mod authority;
 pub mod blob;
 mod channel;
+mod clear;
 mod command;
 mod event;
 mod fetch;

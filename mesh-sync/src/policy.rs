@@ -4,10 +4,10 @@
 use alloc::vec::Vec;
 
 use mesh_wire::codec::List;
-use mesh_wire::{ChannelId, LinkId, Now};
+use mesh_wire::{ChannelId, Now};
 
 use crate::blob::BlobId;
-use crate::channel::account::{Exchange, Files, NO_LIMIT, Policy, Source};
+use crate::channel::account::{Exchange, Files, NO_LIMIT, Policy};
 use crate::command::Refused;
 use crate::event::Event;
 use crate::library::{QUEUES, Room, Wish};

@@ -253,7 +253,9 @@ impl<S: Store> Sync<S> {
             }
             let Some(stream) = &mut talk.outgoing else { continue };
             let space = room.saturating_sub(self.library.run_overhead(&at));
-            let Some(mut run) = self.library.run(&at, stream.next..size, space)? else {
+            // Who grants less than an item wants one.
+            let end = if stream.granted < ITEM_ROOM as u64 { stream.next + 1 } else { size };
+            let Some(mut run) = self.library.run(&at, stream.next..end, space)? else {
                 // Too little room this time, or an item that has rotted.
                 match space < ITEM_ROOM {
                     true => peer.streams.push_back(at),

@@ -14,7 +14,7 @@ use crate::channel::account::{Exchange, Policy};
 use crate::channel::charter::Writer;
 use crate::channel::{Channel, ChannelName, LogId, epoch, item};
 use crate::command::Refused;
-use crate::library::is_content;
+use crate::library::{Gone, expiry, is_content};
 use crate::peer::Matched;
 use crate::policy::Unfetched;
 use crate::store::{Store, StoreError};
@@ -117,6 +117,8 @@ pub struct ItemStatus {
     pub is_valid: bool,
     /// What its writer says about it.
     pub header: ItemHeader,
+    /// When its content goes, if it does.
+    pub expires: Option<UnixTime>,
     /// How much of its content is here.
     pub state: ItemState,
     /// Whether its content stays, whatever happens.
@@ -136,6 +138,10 @@ pub enum ItemState {
     Known,
     /// All of it, but it was written for others.
     Sealed,
+    /// Nothing, for good: its writer or the channel's owner has retracted it.
+    Retracted,
+    /// Nothing, for good: its time was over.
+    Expired,
 }
 
 /// A blob.
@@ -250,10 +256,7 @@ impl<S: Store> Sync<S> {
             return Ok(None);
         }
         let Some((status, body)) = self.read(channel, number)? else { return Ok(None) };
-        if BlobId::of(&status.header).is_some() {
-            return Ok(Some((status, None)));
-        }
-        if status.state == ItemState::Sealed {
+        if BlobId::of(&status.header).is_some() || status.state != ItemState::Here {
             return Ok(Some((status, None)));
         }
         if !item::holds(&status.header, &body) {
@@ -376,6 +379,15 @@ impl<S: Store> Sync<S> {
         let is_sealed = known.charter.is_private() && is_content(header.kind);
         let letter = is_sealed.then(|| known.open(&body)).flatten();
         let state = match BlobId::of(&header) {
+            _ if is_content(header.kind)
+                && let Some(gone) = self.library.gone(&at, seq)? =>
+            {
+                match gone {
+                    Gone::Expired => ItemState::Expired,
+                    Gone::Retracted(_) => ItemState::Retracted,
+                }
+            }
+            _ if item::is_bare(&header, &body) => ItemState::Known,
             _ if is_sealed && letter.is_none() => ItemState::Sealed,
             None => ItemState::Here,
             Some(blob) => match self.blob(&blob)? {
@@ -397,6 +409,7 @@ impl<S: Store> Sync<S> {
             writer: writer.key,
             writer_name: writer.name.clone(),
             is_valid: seq < writer.most,
+            expires: expiry(&header),
             header,
             state,
             is_pinned,

@@ -87,11 +87,17 @@ pub enum Table {
     /// Channel → what of it is to be here, and what came from whom. The key is empty for what the
     /// node has beside its channels.
     Accounts = 15,
+    /// (channel, log, sequence number) → why the content of that item is gone for good.
+    Gone = 17,
+    /// (channel, log, sequence number) → how many bytes are lacking of that item's content.
+    Lacking = 18,
+    /// (moment, channel, log, sequence number) → nothing: the item's content expires then.
+    Expiries = 19,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -109,6 +115,9 @@ impl Table {
         Self::Origins,
         Self::Kept,
         Self::Accounts,
+        Self::Gone,
+        Self::Lacking,
+        Self::Expiries,
     ];
 }
 

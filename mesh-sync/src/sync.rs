@@ -8,7 +8,9 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use mesh_wire::message::SyncMessage;
-use mesh_wire::{ChannelId, Input, Link, LinkId, Machine, Now, Rng, Time, Wake, Wire, limits};
+use mesh_wire::{
+    ChannelId, Input, Link, LinkId, Machine, Now, Rng, Time, UnixTime, Wake, Wire, limits,
+};
 
 use crate::event::{Event, Events};
 use crate::fetch::{Fetch, Peers};
@@ -33,6 +35,10 @@ pub struct Sync<S: Store> {
     pub(crate) unsettled: BTreeSet<ChannelId>,
     commit_at: Option<Time>,
     chores_at: Option<Time>,
+    /// When content expires next, and when to look whether that is now.
+    pub(crate) expiry: Option<(UnixTime, Time)>,
+    /// When a clock is believed whatever it shows, once it is known when this node began.
+    pub(crate) sure_at: Option<Time>,
 }
 
 impl<S: Store> Sync<S> {
@@ -51,8 +57,12 @@ impl<S: Store> Sync<S> {
             unsettled: BTreeSet::new(),
             commit_at: None,
             chores_at: None,
+            expiry: None,
+            sure_at: None,
         };
         sync.open_library()?;
+        // Nobody has said yet what time it is.
+        sync.expiry = sync.library.next_expiry.map(|next| (next, Time(0)));
         Ok(sync)
     }
 
@@ -81,6 +91,7 @@ impl<S: Store> Sync<S> {
     ) -> Result<T, StoreError> {
         let time = now.time;
         let outcome = outcome.and_then(|value| {
+            self.clear(now)?;
             if self.health.closed().is_none() && !self.health.is_full(time) {
                 self.fetch.fill(time, &mut self.library, &mut self.peers)?;
             }
@@ -115,6 +126,7 @@ impl<S: Store> Sync<S> {
         self.peers.values_mut().for_each(Peer::forget_transfers);
         self.commit_at = None;
         self.chores_at = None;
+        self.expiry = None;
     }
 
     /// Tries the store again.
@@ -317,6 +329,10 @@ impl<S: Store> Machine for Sync<S> {
         if self.health.closed().is_some() {
             return None;
         }
+        // Nothing is given that has expired since anything was done last.
+        if self.is_over(now) && self.settle(now, Ok(())).is_err() {
+            return None;
+        }
         let outcome = self.next_message(now.time, link, room);
         if matches!(outcome, Ok(None)) {
             return None;
@@ -332,13 +348,10 @@ impl<S: Store> Machine for Sync<S> {
         let wake = |at: Option<Time>, reason| at.map(|at| Wake { at, reason });
         let commit = wake(self.commit_at, "commit");
         let chores = wake(self.chores_at, "repeat what was not answered");
-        let own = Wake::earlier(commit, chores);
-        match self.health.closed() {
-            Some(_) => Wake::earlier(self.health.wake_at(), own),
-            None => {
-                Wake::earlier(Wake::earlier(self.health.wake_at(), own), self.origins.wake_at())
-            }
-        }
+        let expiry = wake(self.expiry.map(|(_, at)| at), "content expires");
+        let origins = self.origins.wake_at().filter(|_| self.health.closed().is_none());
+        let wake = Wake::earlier(commit, Wake::earlier(chores, Wake::earlier(expiry, origins)));
+        Wake::earlier(self.health.wake_at(), wake)
     }
 
     fn weight(&self) -> usize {

@@ -204,6 +204,8 @@ pub const TOKENS_STEP: usize = 16;
 pub const LOGS: usize = 64;
 /// Logs that are kept for new keys of a channel's owner, whoever else writes.
 pub const SUCCESSIONS: usize = 8;
+/// Items that one item withdraws: some kilobytes on disk for one on the air.
+pub const RETRACTED_ITEMS: usize = 256;
 /// Longest item name, in bytes: a relative path.
 pub const NAME_BYTES: usize = 512;
 /// Longest channel name, in bytes.

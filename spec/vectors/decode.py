@@ -25,6 +25,7 @@ ACKS = 32
 DATAGRAM_BYTES = 1232
 SHARED_CHANNELS = 512
 LOGS = 64
+RETRACTED_ITEMS = 256
 NAME_BYTES = 512
 INLINE_BYTES = 16384
 HEADER_BYTES = 1024
@@ -175,6 +176,7 @@ TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 
 LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN)
 EPOCH_KEY = layout(log=U32, sealed=fixed(80))
+RETRACTED = layout(log=U32, seq=U64)
 LOG_STATE = layout(log=U32, size=U64, root=HASH, state=code("Open", "Ended"))
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
 BRANCH = layout(
@@ -255,7 +257,7 @@ MESSAGES = {
 ALONE = {
     "Beacon": layout(versions=many(U8, VERSIONS), token=TOKEN, tcp_port=PORT),
     "ItemHeader": layout(
-        kind=code("Genesis", "Text", "File", "Grant", "Checkpoint", "Keys"), time=TIME, name=label(NAME_BYTES), size=U64,
+        kind=code("Genesis", "Text", "File", "Grant", "Checkpoint", "Keys", "Retract"), time=TIME, name=label(NAME_BYTES), size=U64,
         hash=HASH, extensions=EXTENSIONS),
     "Genesis": layout(origin=HASH, nonce=NONCE, extensions=EXTENSIONS),
     "Grant": layout(
@@ -263,6 +265,7 @@ ALONE = {
         extensions=EXTENSIONS),
     "Checkpoint": layout(logs=many(LOG_STATE, LOGS), extensions=EXTENSIONS),
     "EpochKeys": layout(epoch=U32, keys=many(EPOCH_KEY, LOGS), extensions=EXTENSIONS),
+    "Retract": layout(items=many(RETRACTED, RETRACTED_ITEMS), extensions=EXTENSIONS),
     "SealedBody": layout(epoch=U32, sealed=blob(INLINE_BYTES)),
     "Letter": layout(name=label(NAME_BYTES), content=blob(INLINE_BYTES)),
     "Introduction": INTRODUCTION,

@@ -7,7 +7,7 @@ use mesh_wire::codec::{Extensions, varint};
 use mesh_wire::handshake::Answer;
 use mesh_wire::id::WriterId;
 use mesh_wire::invite::{ChannelLink, WriterLink};
-use mesh_wire::message::sync::{Checkpoint, Genesis, Grant, ItemHeader, Right};
+use mesh_wire::message::sync::{Checkpoint, Genesis, Grant, ItemHeader, Retract, Right};
 use mesh_wire::message::{Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{ChannelId, Label, Wire};
 
@@ -34,6 +34,7 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
             smallest(|bytes| Genesis::from_bytes(bytes).is_ok()),
             ("grant".into(), smallest(|bytes| Grant::from_bytes(bytes).is_ok()).1),
             ("checkpoint".into(), smallest(|bytes| Checkpoint::from_bytes(bytes).is_ok()).1),
+            ("retract".into(), smallest(|bytes| Retract::from_bytes(bytes).is_ok()).1),
         ],
         "item_header" => vec![smallest(|bytes| ItemHeader::from_bytes(bytes).is_ok())],
         "label" => numbered(["", "photos/market.jpg", "Dörfli – täglich"].map(prefixed)),

@@ -125,6 +125,9 @@ pub enum Request {
         channel: String,
         /// Absolute.
         paths: Vec<PathBuf>,
+        /// When their content goes everywhere, in milliseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_ms: Option<u64>,
     },
     /// Publishes a text: [`Answer::Published`].
     PublishText {
@@ -132,6 +135,16 @@ pub enum Request {
         channel: String,
         /// The text.
         text: String,
+        /// When it goes everywhere, in milliseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_ms: Option<u64>,
+    },
+    /// Retracts the content of items: [`Answer::Item`]s as they are then.
+    Retract {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Numbers, or hashes of content.
+        items: Vec<String>,
     },
     /// Writes a channel as plain files for a web server: [`Answer::Origin`].
     WriteOrigin {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mesh_sync::{Content, NewItem, Refused, Store, Sync};
 use mesh_wire::message::sync::ItemKind;
-use mesh_wire::{ChannelId, Label, Now};
+use mesh_wire::{ChannelId, Label, Now, UnixTime};
 
 use super::Mesh;
 use crate::error::{Error, ErrorKind};
@@ -35,19 +35,38 @@ impl Mesh {
         Feed { mesh: self.clone(), channel, next: 0, ahead: Vec::new().into_iter() }
     }
 
-    /// Publishes text, or any bytes an app understands, as one item.
+    /// Publishes a text as one item. Its content goes everywhere at a time in milliseconds since
+    /// 1970, if there is one.
     pub async fn publish_text(
         &self,
         channel: ChannelId,
         text: &str,
+        expires_ms: Option<u64>,
     ) -> Result<api::Published, Error> {
-        self.publish_bytes(channel, Bytes::copy_from_slice(text.as_bytes())).await
+        self.publish_bytes(channel, Bytes::copy_from_slice(text.as_bytes()), expires_ms).await
+    }
+
+    /// Retracts the content of items, by their numbers here: everybody drops it who hears of it.
+    /// What has become of them.
+    pub async fn retract(
+        &self,
+        channel: ChannelId,
+        items: Vec<u64>,
+    ) -> Result<Vec<api::Item>, Error> {
+        let numbers = items.clone();
+        self.command(move |sync, now| sync.retract(now, &channel, &numbers)).await??;
+        let mut retracted = Vec::new();
+        for number in items {
+            retracted.extend(self.items(channel, number..number + 1).await?.items);
+        }
+        Ok(retracted)
     }
 
     async fn publish_bytes(
         &self,
         channel: ChannelId,
         bytes: Bytes,
+        expires_ms: Option<u64>,
     ) -> Result<api::Published, Error> {
         let limit = mesh_wire::limits::INLINE_BYTES;
         if bytes.len() > limit {
@@ -57,7 +76,8 @@ impl Mesh {
         let size = bytes.len() as u64;
         let blob = blake3::hash(&bytes).to_string();
         let content = Content::Inline(bytes);
-        let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
+        let expires = expires_ms.map(UnixTime);
+        let item = NewItem { kind: ItemKind::Text, name: Label::default(), content, expires };
         let run = self.command(move |sync, now| sync.publish(now, &channel, vec![item])).await??;
         let item = api::PublishedItem { seq: run.start, name: String::new(), blob, size };
         let channel = channel.to_string();
@@ -96,7 +116,7 @@ impl App {
         channel: &ChannelLink,
         bytes: impl Into<Bytes>,
     ) -> Result<api::Published, Error> {
-        self.mesh.publish_bytes(channel.channel, bytes.into()).await
+        self.mesh.publish_bytes(channel.channel, bytes.into(), None).await
     }
 }
 

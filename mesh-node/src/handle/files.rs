@@ -7,7 +7,7 @@ use async_channel::Receiver;
 use futures_lite::future::block_on;
 use mesh_sync::{BlobId, Content, ItemState, NewItem, Outboard};
 use mesh_wire::message::sync::ItemKind;
-use mesh_wire::{ChannelId, Hash, limits};
+use mesh_wire::{ChannelId, Hash, UnixTime, limits};
 
 use super::Mesh;
 use crate::api;
@@ -38,11 +38,12 @@ const BATCH_BYTES: usize = 4 << 20;
 
 impl Mesh {
     /// Publishes files; a directory becomes one item per file in it. `progress` is told how many
-    /// bytes were read. What cannot be read is left out, and said so.
+    /// bytes were read. What cannot be read is left out, and said so. Their content goes
+    /// everywhere at a time in milliseconds since 1970, if there is one.
     pub async fn publish_paths(
         &self,
         channel: ChannelId,
-        paths: Vec<PathBuf>,
+        (paths, expires_ms): (Vec<PathBuf>, Option<u64>),
         progress: impl FnMut(u64) + Send + 'static,
     ) -> Result<api::Published, Error> {
         let blobs = self.blobs().await?;
@@ -53,6 +54,7 @@ impl Mesh {
         let publishing = Publishing {
             mesh: self.clone(),
             channel,
+            expires: expires_ms.map(UnixTime),
             largest,
             blobs,
             batch: Batch::default(),
@@ -109,6 +111,8 @@ impl Mesh {
 struct Publishing {
     mesh: Mesh,
     channel: ChannelId,
+    /// When their content goes.
+    expires: Option<UnixTime>,
     /// Bytes of what the channel takes.
     largest: u64,
     blobs: Blobs,
@@ -171,7 +175,8 @@ impl Publishing {
                 Content::Blob(blob)
             }
         };
-        self.batch.items.push(NewItem { kind: ItemKind::File, name: name.clone(), content });
+        let (kind, expires) = (ItemKind::File, self.expires);
+        self.batch.items.push(NewItem { kind, name: name.clone(), content, expires });
         let (name, blob) = (name.to_string(), hash.to_string());
         self.published.items.push(api::PublishedItem { seq: 0, name, blob, size });
         if self.batch.is_full() { self.publish() } else { Ok(()) }
@@ -345,8 +350,11 @@ fn ready(
             }
             continue;
         };
-        let is_sealed = item.state == ItemState::Sealed;
-        if only.is_some_and(|only| is_sealed || only != item.header.kind) {
+        let never_comes = match item.state {
+            ItemState::Sealed | ItemState::Retracted | ItemState::Expired => true,
+            ItemState::Here | ItemState::Partial(_) | ItemState::Known => false,
+        };
+        if only.is_some_and(|only| never_comes || only != item.header.kind) {
             continue;
         }
         let blob = BlobId::of(&item.header);

@@ -137,7 +137,8 @@ fn item(
         | ItemKind::Grant
         | ItemKind::Checkpoint
         | ItemKind::Keys
-        | ItemKind::Origins => return Ok(None),
+        | ItemKind::Origins
+        | ItemKind::Retract => return Ok(None),
     };
     let UnixTime(time_ms) = status.header.time;
     Ok(Some(api::Item {
@@ -156,6 +157,8 @@ fn item(
             ItemState::Partial(_) => "partial",
             ItemState::Known => "known",
             ItemState::Sealed => "sealed",
+            ItemState::Retracted => "retracted",
+            ItemState::Expired => "expired",
         }
         .into(),
         have,
@@ -168,6 +171,7 @@ fn item(
             Some(Unfetched::NoRoom) => "no-room",
         }
         .into(),
+        expires_ms: status.expires.map(|UnixTime(ms)| ms),
     }))
 }
 
@@ -176,7 +180,7 @@ pub(super) fn have(item: &ItemStatus) -> u64 {
     match item.state {
         ItemState::Here => item.header.size,
         ItemState::Partial(bytes) => bytes,
-        ItemState::Known | ItemState::Sealed => 0,
+        ItemState::Known | ItemState::Sealed | ItemState::Retracted | ItemState::Expired => 0,
     }
 }
 

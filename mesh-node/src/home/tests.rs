@@ -64,6 +64,8 @@ fn a_home_of_another_version_is_left_alone_and_junk_is_damage() {
     refused(temp.path(), HomeFault::Version, &["newer mesh", "format is 4", "install"]);
     fs::write(&version, "1\n").unwrap();
     refused(temp.path(), HomeFault::Version, &["older mesh", "format is 1", "--home"]);
+    fs::write(&version, "2\n").unwrap();
+    refused(temp.path(), HomeFault::Version, &["older mesh", "format is 2", "--home"]);
     for junk in ["", "0\n", "1", "01\n", "+1\n", "x\n", "1\n1\n", "99999999999\n"] {
         fs::write(&version, junk).unwrap();
         refused(temp.path(), HomeFault::Damaged, &["version", "backup"]);

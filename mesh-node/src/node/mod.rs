@@ -313,6 +313,7 @@ impl<S: Store> Node<S> {
                 }
                 SyncEvent::ChannelKnown { .. }
                 | SyncEvent::WritersChanged { .. }
+                | SyncEvent::ContentChanged { .. }
                 | SyncEvent::BlobProgress { .. }
                 | SyncEvent::BlobHere { .. }
                 | SyncEvent::BlobGivenUp { .. }

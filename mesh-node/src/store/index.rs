@@ -271,6 +271,9 @@ const fn definition(table: Table) -> Definition {
         Table::Origins => "origins",
         Table::Kept => "kept",
         Table::Accounts => "accounts",
+        Table::Gone => "gone",
+        Table::Lacking => "lacking",
+        Table::Expiries => "expiries",
     })
 }
 

@@ -39,6 +39,7 @@ fn what_is_published_is_listed_and_comes_back_byte_for_byte() {
                 "have",
                 "pinned",
                 "unfetched",
+                "expires_ms",
             ],
         );
         assert_eq!(item["state"], "here");

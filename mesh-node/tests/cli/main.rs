@@ -5,6 +5,7 @@ mod commands;
 mod doctor;
 mod errors;
 mod files;
+mod gone;
 mod policy;
 mod socket;
 mod stage;

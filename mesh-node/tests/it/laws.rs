@@ -21,7 +21,8 @@ fn command(node: &mut TestNode, now: Now, rng: &mut Rng) {
         (_, Some(channel)) => {
             let text = vec![b'x'; rng.below(2000) as usize];
             let content = Content::Inline(text.into());
-            let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
+            let item =
+                NewItem { kind: ItemKind::Text, name: Label::default(), content, expires: None };
             let _ = node.sync_mut(now, |sync| sync.publish(now, channel, vec![item]));
         }
     }

@@ -13,7 +13,7 @@ use crate::{TestNode, node, world};
 
 pub(crate) fn publish(world: &mut World<TestNode>, who: usize, channel: ChannelId, text: &str) {
     let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
-    let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
+    let item = NewItem { kind: ItemKind::Text, name: Label::default(), content, expires: None };
     world.with(who, |node, now| {
         node.sync_mut(now, |sync| sync.publish(now, &channel, vec![item])).unwrap();
     });
@@ -52,7 +52,8 @@ pub(crate) fn publish_blob(
     let outboard = outboard.finish().unwrap();
     let blob = outboard.id();
     let content = Content::Blob(blob);
-    let item = NewItem { kind: ItemKind::File, name: Label::new("file").unwrap(), content };
+    let item =
+        NewItem { kind: ItemKind::File, name: Label::new("file").unwrap(), content, expires: None };
     world.with(who, |node, now| {
         node.sync_mut(now, |sync| {
             for (group, at) in bytes.chunks(GROUP_BYTES).zip((0..).step_by(GROUP_BYTES)) {

@@ -92,7 +92,7 @@ fn publish(node: &mut Node<MemoryStore>, now: Now, channel: &ChannelId, message:
     let mut body = vec![b' '; message.bytes.max(8)];
     body[..8].copy_from_slice(&message.number.to_be_bytes());
     let content = Content::Inline(Bytes::from(body));
-    let item = NewItem { kind: ItemKind::Text, name: Label::default(), content };
+    let item = NewItem { kind: ItemKind::Text, name: Label::default(), content, expires: None };
     let published = node.sync_mut(now, |sync| sync.publish(now, channel, vec![item]));
     published.expect("memory takes it");
 }

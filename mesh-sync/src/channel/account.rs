@@ -47,7 +47,7 @@ layout! {
 
 /// Who gave something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A node.
     #[default]
     Neighbour,

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
 use mesh_wire::id::{SealingKey, WriterId};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Origins, Right,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Origins, Retract, Retracted,
+    Right,
 };
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::sign::{self, Context, SigningKey};
@@ -150,6 +151,7 @@ impl Charter {
         match item.header.kind {
             ItemKind::Text | ItemKind::File => return Ok(()),
             ItemKind::Genesis => return self.open(item),
+            ItemKind::Retract => return self.retract(place, item),
             ItemKind::Grant | ItemKind::Checkpoint | ItemKind::Keys | ItemKind::Origins => {}
         }
         if place.log != self.control() || item.header.size > limits::INLINE_BYTES as u64 {
@@ -163,7 +165,7 @@ impl Charter {
                 self.origins = Origins::from_bytes(item.body.clone())?.urls.iter().collect();
                 Ok(())
             }
-            ItemKind::Genesis | ItemKind::Text | ItemKind::File => Ok(()),
+            ItemKind::Genesis | ItemKind::Retract | ItemKind::Text | ItemKind::File => Ok(()),
         }
     }
 
@@ -208,6 +210,20 @@ impl Charter {
         let (most, root, ruled) = (limits::LOG_ITEMS, UNKNOWN, place.clone());
         self.writers.push(Writer { key, name, right, until, most, root, ruled, sealing });
         Ok(())
+    }
+
+    /// Whether a writer may say that of these items. What it says changes no charter.
+    // spec: SYNC-44
+    fn retract(&self, place: &Place, item: &Checked) -> Result<(), Fault> {
+        let retract = Retract::from_bytes(item.body.clone())?;
+        let writer = self.writer(place.log).ok_or(UNRULY)?;
+        let may = |Retracted { log, seq }: Retracted| match writer.right {
+            _ if log == place.log => seq < place.seq,
+            Right::Succeed => self.writer(log).is_some() && seq < limits::LOG_ITEMS,
+            Right::Write => false,
+        };
+        let is_inline = item.header.size <= limits::INLINE_BYTES as u64;
+        if is_inline && retract.items.iter().all(may) { Ok(()) } else { Err(UNRULY) }
     }
 
     // spec: SYNC-41

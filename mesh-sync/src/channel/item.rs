@@ -7,6 +7,7 @@ use mesh_wire::{Fault, Hash, limits};
 
 use super::ORIGIN;
 use super::charter::Place;
+use crate::library::is_content;
 use crate::merkle::tree;
 
 /// An item that keeps the rules that concern it alone, and its leaf.
@@ -31,10 +32,18 @@ pub(crate) fn check(place: &Place, item: &Item) -> Result<Checked, Fault> {
     if header.size > limits::BLOB_BYTES {
         return Err(Fault::Forged("content larger than any blob"));
     }
-    if !holds(&header, item.body.bytes()) {
+    let body = item.body.bytes();
+    if !holds(&header, body) && !is_bare(&header, body) {
         return Err(Fault::Forged("content that is not what its header says"));
     }
     Ok(Checked { header, body: item.body.bytes().clone(), leaf: tree::leaf(bytes) })
+}
+
+/// Whether the content of a text or a file is left out.
+// spec: SYNC-45
+pub(crate) fn is_bare(header: &ItemHeader, body: &[u8]) -> bool {
+    let travels_inside = (1..=limits::INLINE_BYTES as u64).contains(&header.size);
+    is_content(header.kind) && travels_inside && body.is_empty()
 }
 
 /// Whether `body` is the content that `header` names, or nothing where that is a blob.

@@ -1,6 +1,5 @@
 //! A log: the items that are here are a prefix of it, and one signed head proves all of them.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use mesh_wire::message::sync::{Item, ItemKind, Items};
@@ -14,7 +13,7 @@ use super::{Channel, LogId, ORIGIN, is_first};
 use crate::merkle::proof;
 use crate::merkle::tiles::Tiles;
 use crate::merkle::tree::{Frontier, Made};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Table, key};
 
 /// A prefix of a log.
 #[derive(Default)]
@@ -23,8 +22,8 @@ pub(crate) struct Log {
     pub(crate) frontier: Frontier,
     /// What proves it; `None` as long as nothing is here.
     pub(crate) head: Option<Head>,
-    /// Items whose bytes have rotted; they are asked for again.
-    pub(crate) rotten: BTreeSet<u64>,
+    /// The content of some items may be lacking: what is, the store has noted.
+    pub(crate) patchy: bool,
     /// There is a proof that its writer has signed two histories: it is frozen.
     pub(crate) forked: bool,
 }
@@ -67,7 +66,12 @@ impl Log {
             edge,
         });
         let head = head.filter(is_proven);
-        Ok(head.map(|head| Self { frontier, head: Some(head), ..Self::default() }))
+        let mut patchy = false;
+        store.scan(Table::Lacking, &key::log(at), &mut |key, _| {
+            patchy = key.starts_with(&key::log(at));
+            false
+        })?;
+        Ok(head.map(|head| Self { frontier, head: Some(head), patchy, ..Self::default() }))
     }
 
     /// How many items are here.

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, Wire};
-use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items};
+use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items, Retract, Retracted, Right};
 use mesh_wire::{ChannelId, Fault, Hash, Label, Rng, UnixTime, limits};
 
 use super::charter::Place;
@@ -29,6 +29,7 @@ fn origin(items: usize) -> (Library<MemoryStore>, ChannelId) {
         kind: ItemKind::Text,
         name: Label::default(),
         content: Content::Inline(Bytes::from(std::format!("text {number}"))),
+        expires: None,
     };
     library.publish(UnixTime(5), &id, (0..items).map(text).collect(), &mut rng).unwrap();
     (library, id)
@@ -87,9 +88,14 @@ fn items_that_break_the_rules_are_refused() {
     };
     assert!(check(1, &good, b"hello"));
     assert!(!check(0, &good, b"hello"), "not a genesis");
-    assert!(!check(1, &good, b"hellO") && !check(1, &good, b"hell") && !check(1, &good, b""));
+    assert!(!check(1, &good, b"hellO") && !check(1, &good, b"hell"));
     let genesis = ItemHeader { kind: ItemKind::Genesis, ..good.clone() };
     assert!(check(0, &genesis, b"hello") && !check(1, &genesis, b"hello"));
+    // The content of a text or a file may be left out, that of nothing else.
+    let of = |kind| ItemHeader { kind, ..good.clone() };
+    assert!(check(1, &good, b"") && check(1, &of(ItemKind::File), b"") && !check(0, &genesis, b""));
+    let rulings = [ItemKind::Grant, ItemKind::Checkpoint, ItemKind::Keys, ItemKind::Retract];
+    assert!(rulings.into_iter().all(|kind| !check(1, &of(kind), b"")));
     let long = ItemHeader { name: name(&"n".repeat(65)), ..genesis.clone() };
     assert!(!check(0, &long, b"hello"));
     let blob = |size| ItemHeader { size, ..good.clone() };
@@ -159,6 +165,41 @@ fn who_has_a_part_can_pass_it_on() {
     }
 }
 
+// spec: SYNC-44
+#[test]
+fn a_writer_retracts_nothing_of_others() {
+    let (mut library, id) = origin(3);
+    let link = library.request(&id, (Label::new("a").unwrap(), Right::Write), &mut rng()).unwrap();
+    library.grant(UnixTime(1), &link, None).unwrap();
+    let charter = &library.channels[&id].charter;
+    let says = |place: Place, items: &[(u32, u64)]| {
+        let item = |(log, seq): &(u32, u64)| Retracted { log: *log, seq: *seq };
+        let items = List::new(&items.iter().map(item).collect::<Vec<_>>());
+        let content = Retract { items, extensions: Default::default() }.to_bytes();
+        let header = ItemHeader {
+            kind: ItemKind::Retract,
+            time: UnixTime(1),
+            name: Label::default(),
+            size: content.len() as u64,
+            hash: Hash(*blake3::hash(&content).as_bytes()),
+            extensions: Default::default(),
+        };
+        let header = Opaque::new(header.to_bytes()).unwrap();
+        let checked = item::check(&place, &Item { header, body: Opaque::new(content).unwrap() });
+        charter.clone().rule(&id, &place, &checked.unwrap()).is_ok()
+    };
+    let (own, owner) = (Place { log: 1, seq: 5 }, Place { log: 0, seq: 5 });
+    assert!(says(own.clone(), &[(1, 4), (1, 0)]) && says(own.clone(), &[]));
+    for not_before in [5, 6, u64::MAX >> 2] {
+        assert!(!says(own.clone(), &[(1, 0), (1, not_before)]));
+        assert!(!says(owner.clone(), &[(0, not_before)]));
+    }
+    assert!(!says(own.clone(), &[(0, 1)]) && !says(own, &[(1, 0), (2, 0)]));
+    // The owner names what it likes, also what is not there yet, in logs that there are.
+    assert!(says(owner.clone(), &[(0, 1), (1, 9)]) && !says(owner.clone(), &[(2, 0)]));
+    assert!(!says(owner, &[(1, limits::LOG_ITEMS)]));
+}
+
 // spec: SYNC-7
 #[test]
 fn a_log_that_grew_meanwhile_is_proven_by_its_newest_head() {
@@ -168,6 +209,7 @@ fn a_log_that_grew_meanwhile_is_proven_by_its_newest_head() {
         kind: ItemKind::Text,
         name: Label::default(),
         content: Content::Inline(Bytes::from_static(b"more")),
+        expires: None,
     };
     library.publish(UnixTime(6), &id, vec![text; 700], &mut rng()).unwrap();
     let new = run(&mut library, &id, 2, 500);

@@ -6,7 +6,7 @@ use mesh_wire::codec::{Extensions, List, Wire};
 use mesh_wire::id::WriterId;
 use mesh_wire::invite::WriterLink;
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Grant, ItemHeader, ItemKind, LogEnd, LogState, Origins, Right,
+    Checkpoint, EpochKeys, Grant, ItemKind, LogEnd, LogState, Origins, Right,
 };
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Label, Rng, UnixTime, limits};
@@ -14,7 +14,6 @@ use zeroize::Zeroizing;
 
 use super::channels::{is_content, written};
 use super::{Kept, Library};
-use crate::blob::BlobId;
 use crate::channel::charter::{self, Writer};
 use crate::channel::epoch::{self, Secret};
 use crate::channel::head::Head;
@@ -226,7 +225,10 @@ impl<S: Store> Library<S> {
     fn cut_log(&mut self, at: &LogId) -> Result<(), StoreError> {
         let Some(channel) = self.channels.get(&at.channel) else { return Ok(()) };
         let end = channel.charter.writer(at.log).and_then(Writer::end);
-        let (Some((most, root)), None) = (end, channel.key(at.log)) else { return Ok(()) };
+        let Some((most, root)) = end else { return Ok(()) };
+        if channel.key(at.log).is_some() {
+            return self.unsay(at, most);
+        }
         let Some(head) = channel.log(at.log).and_then(|log| log.head.as_ref()) else {
             return Ok(());
         };
@@ -240,16 +242,15 @@ impl<S: Store> Library<S> {
         let proof = Head { size: most, root, signature: [0; 64], edge: Vec::new() };
         let head = (keep > 0).then_some(proof);
         for seq in keep..size {
-            let item = self.item(at, seq)?;
+            let header = self.header(at, seq)?;
             self.remove(Table::Items, &key::item(at, seq))?;
-            let header = item.map(|item| ItemHeader::from_bytes(item.header.into_bytes()));
-            let Some(Ok(header)) = header else { continue };
-            counts.contents -= u64::from(is_content(header.kind)).min(counts.contents);
-            counts.bytes = counts.bytes.saturating_sub(header.size);
-            match BlobId::of(&header) {
-                None => counts.bytes_here = counts.bytes_here.saturating_sub(header.size),
-                Some(blob) => self.no_longer_refer(&blob, &at.channel, &mut counts)?,
+            if let Some(header) = header {
+                counts.contents -= u64::from(is_content(header.kind)).min(counts.contents);
+                if self.gone(at, seq)?.is_none() {
+                    self.uncount(at, seq, &header, &mut counts)?;
+                }
             }
+            self.remove(Table::Lacking, &key::item(at, seq))?;
         }
         self.put_log(at, (&frontier, head.as_ref()))?;
         self.put_counts(&at.channel, &counts)?;
@@ -257,9 +258,8 @@ impl<S: Store> Library<S> {
             channel.counts = counts;
         }
         if let Some(log) = self.log_mut(at) {
-            log.rotten.retain(|seq| *seq < keep);
             (log.frontier, log.head) = (frontier, head);
         }
-        Ok(())
+        self.unsay(at, keep)
     }
 }

@@ -3,18 +3,18 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{List, Opaque, Wire};
+use mesh_wire::codec::{Extensions, List, Opaque, Wire};
 use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter};
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
 use zeroize::Zeroizing;
 
-use super::{Kept, Library, Rules};
+use super::{Kept, Library, Rules, gone};
 use crate::blob::BlobId;
 use crate::channel::charter::Place;
 use crate::channel::epoch::Secret;
 use crate::channel::head::{self, Head};
-use crate::channel::item::Checked;
+use crate::channel::item::{self, Checked};
 use crate::channel::log::{Log, Verified};
 use crate::channel::record::{Counts, LogRecord};
 use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN};
@@ -120,19 +120,26 @@ impl<S: Store> Library<S> {
         loop {
             let items = self.entries(Table::Items, &prefix, |key, value| {
                 let item = Item::from_bytes(Bytes::copy_from_slice(value)).ok();
-                Some((key.to_vec(), item.as_ref().and_then(named_blob)))
+                let header = item.map(|item| ItemHeader::from_bytes(item.header.into_bytes()));
+                Some((key.to_vec(), header.and_then(Result::ok)))
             })?;
             if items.is_empty() {
                 break;
             }
-            for (key, blob) in items {
+            for (key, header) in items {
                 self.remove(Table::Items, &key)?;
-                if let Some(blob) = blob {
+                let place = key::read_item(&key);
+                let expires = header.as_ref().and_then(gone::expiry);
+                if let (Some(moment), Some((at, seq))) = (expires, place) {
+                    self.remove(Table::Expiries, &key::expiry(moment, &at, seq))?;
+                }
+                if let Some(blob) = header.as_ref().and_then(BlobId::of) {
                     self.remove(Table::References, &key::reference(&blob, id))?;
                     self.forget_unless_named(&blob)?;
                 }
             }
         }
+        self.next_expiry = self.first_expiry()?;
         let tables = [
             Table::Channels,
             Table::Charters,
@@ -146,6 +153,8 @@ impl<S: Store> Library<S> {
             Table::Origins,
             Table::Kept,
             Table::Accounts,
+            Table::Gone,
+            Table::Lacking,
         ];
         tables.into_iter().try_for_each(|table| self.remove_all(table, &prefix))
     }
@@ -165,25 +174,27 @@ impl<S: Store> Library<S> {
         let at = LogId { channel: *id, log };
         self.growing(&at).ok_or(Refused::Forked)?;
         let is_private = channel.charter.is_private();
-        let write = |new: NewItem| match (new.kind, new.content) {
-            (kind, _) if !is_content(kind) => Err(Refused::NotContent),
-            (_, Content::Blob(_)) if is_private => Err(Refused::TooLargeToSeal),
-            (_, Content::Inline(content))
-                if is_private && content.len() > limits::SEALED_CONTENT_BYTES =>
-            {
-                Err(Refused::TooLargeToSeal)
-            }
-            (kind, Content::Inline(content)) if is_private => {
-                let content = Opaque::new(content).ok_or(Refused::TooLarge("the content"))?;
-                let body = channel.seal(&Letter { name: new.name, content }, rng)?;
-                written(kind, time, Label::default(), body)
-            }
-            (kind, Content::Inline(body)) => written(kind, time, new.name, body),
-            (kind, Content::Blob(BlobId { size, hash })) => {
-                let extensions = Default::default();
-                let header = ItemHeader { kind, time, name: new.name, size, hash, extensions };
-                BlobId::of(&header).ok_or(Refused::TooSmall)?;
-                finished(header, Bytes::new())
+        let write = |NewItem { kind, name, content, expires }: NewItem| {
+            let extensions = gone::expiring(expires);
+            match content {
+                _ if !is_content(kind) => Err(Refused::NotContent),
+                Content::Blob(_) if is_private => Err(Refused::TooLargeToSeal),
+                Content::Inline(content)
+                    if is_private && content.len() > limits::SEALED_CONTENT_BYTES =>
+                {
+                    Err(Refused::TooLargeToSeal)
+                }
+                Content::Inline(content) if is_private => {
+                    let content = Opaque::new(content).ok_or(Refused::TooLarge("the content"))?;
+                    let body = channel.seal(&Letter { name, content }, rng)?;
+                    inline((kind, time), (Label::default(), extensions), body)
+                }
+                Content::Inline(body) => inline((kind, time), (name, extensions), body),
+                Content::Blob(BlobId { size, hash }) => {
+                    let header = ItemHeader { kind, time, name, size, hash, extensions };
+                    BlobId::of(&header).ok_or(Refused::TooSmall)?;
+                    finished(header, Bytes::new())
+                }
             }
         };
         let items = items.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
@@ -241,16 +252,30 @@ impl<S: Store> Library<S> {
         let rules = if channel.charter == run.charter { Rules::Same } else { Rules::New };
         let first = counts.arrived;
         self.arrive(&at, run.first, first)?;
+        let gone = self.gone_among(&at, run.first, run.items.len())?;
         for ((item, checked), seq) in run.items.iter().zip(run.first..) {
-            self.put(Table::Items, &key::item(&at, seq), &item.to_bytes())?;
             let (header, number) = (&checked.header, counts.arrived);
             counts.arrived += 1;
             counts.contents += u64::from(is_content(header.kind));
+            match gone.binary_search(&seq) {
+                Ok(_) if is_content(header.kind) => {
+                    // What comes with its content all the same comes without it to here.
+                    self.put(Table::Items, &key::item(&at, seq), &gone::bare(item).to_bytes())?;
+                    continue;
+                }
+                Ok(_) => self.remove(Table::Gone, &key::item(&at, seq))?,
+                Err(_) => {}
+            }
+            self.put(Table::Items, &key::item(&at, seq), &item.to_bytes())?;
             counts.bytes = counts.bytes.saturating_add(header.size);
             match BlobId::of(header) {
+                None if item::is_bare(header, &checked.body) => {
+                    self.lack(&at, seq, header.size)?;
+                }
                 None => counts.bytes_here += header.size,
                 Some(blob) => self.refer(&blob, (&at, number), &mut counts)?,
             }
+            self.limit(&at, seq, header)?;
         }
         tiles::keep(&mut self.store, &at, &run.made)?;
         let numbers = first..counts.arrived;
@@ -273,6 +298,11 @@ impl<S: Store> Library<S> {
             self.cut(id)?;
             let keys = run.items.iter().filter(|(_, item)| item.header.kind == ItemKind::Keys);
             keys.into_iter().try_for_each(|(_, item)| self.learn(id, item))?;
+        }
+        for ((_, item), seq) in run.items.iter().zip(run.first..) {
+            if item.header.kind == ItemKind::Retract {
+                self.obey((&at, seq), &item.body)?;
+            }
         }
         Ok(Kept { numbers, rules })
     }
@@ -320,13 +350,9 @@ pub(crate) fn is_content(kind: ItemKind) -> bool {
         | ItemKind::Grant
         | ItemKind::Checkpoint
         | ItemKind::Keys
-        | ItemKind::Origins => false,
+        | ItemKind::Origins
+        | ItemKind::Retract => false,
     }
-}
-
-/// The blob that an item names.
-pub(super) fn named_blob(item: &Item) -> Option<BlobId> {
-    BlobId::of(&ItemHeader::from_bytes(item.header.bytes().clone()).ok()?)
 }
 
 /// An item whose content travels inside it.
@@ -336,10 +362,18 @@ pub(super) fn written(
     name: Label<{ limits::NAME_BYTES }>,
     body: Bytes,
 ) -> Result<(Item, Checked), Refused> {
+    inline((kind, time), (name, Extensions::default()), body)
+}
+
+/// The same, with more to say about it.
+fn inline(
+    (kind, time): (ItemKind, UnixTime),
+    (name, extensions): (Label<{ limits::NAME_BYTES }>, Extensions),
+    body: Bytes,
+) -> Result<(Item, Checked), Refused> {
     let hash = Hash(*blake3::hash(&body).as_bytes());
     let size = body.len() as u64;
-    let header = ItemHeader { kind, time, name, size, hash, extensions: Default::default() };
-    finished(header, body)
+    finished(ItemHeader { kind, time, name, size, hash, extensions }, body)
 }
 
 /// An item and its leaf.

@@ -9,6 +9,7 @@ use mesh_wire::message::sync::{Branch, Fork, Item, ItemHeader, Items};
 use mesh_wire::{Hash, limits};
 
 use super::Library;
+use super::gone::{NO_CONTENT, bare};
 use crate::channel::charter::Writer;
 use crate::channel::{LogId, ORIGIN, item};
 use crate::merkle::tiles::Tiles;
@@ -19,12 +20,12 @@ use crate::store::{Store, StoreError, Table, key};
 const RUN_OVERHEAD: usize = 112;
 /// Leaves that are read at one time: those of one tile.
 const LEAVES: u64 = 256;
-/// Rotten items that are remembered per channel.
-const ROTTEN: usize = 64;
 
 /// An item that was read, and whether it is what was signed.
 enum Read {
     Sound(Item),
+    /// It is, without its content.
+    Bare(Item),
     Rotten,
 }
 
@@ -56,7 +57,7 @@ impl<S: Store> Library<S> {
 
     /// As many of the items as `room` bytes hold, with their proof. `None` if not a single one
     /// fits or the first one has rotted. The channel's index is left for the caller to fill in.
-    // spec: SYNC-6, SYNC-7, SYNC-20
+    // spec: SYNC-6, SYNC-7, SYNC-20, SYNC-45
     pub(crate) fn run(
         &mut self,
         at: &LogId,
@@ -74,10 +75,9 @@ impl<S: Store> Library<S> {
         let end = items.end.min(self.valid(at));
         let end = end.min(items.start.saturating_add(limits::RUN_ITEMS as u64));
         let (run, rotten) = self.sound_items(at, items.start..end, room)?;
-        if let Some(log) = self.log_mut(at)
-            && log.rotten.len() < ROTTEN
-        {
-            log.rotten.extend(rotten);
+        if let Some(seq) = rotten {
+            let is_gone = self.gone(at, seq)?.is_some();
+            self.lack(at, seq, if is_gone { NO_CONTENT } else { 0 })?;
         }
         if run.is_empty() {
             return Ok(None);
@@ -131,7 +131,7 @@ impl<S: Store> Library<S> {
             let leaves = tiles.leaves(first..first + tile.len() as u64)?;
             for ((seq, bytes), leaf) in tile.iter().zip(leaves) {
                 match read(bytes.clone(), &leaf) {
-                    Read::Sound(item) => items.push(item),
+                    Read::Sound(item) | Read::Bare(item) => items.push(item),
                     Read::Rotten => return Ok((items, Some(*seq))),
                 }
             }
@@ -205,24 +205,36 @@ impl<S: Store> Library<S> {
         Tiles { store: &self.store, log: *at }.root(0..size)
     }
 
-    /// Puts back an item that had rotted, if this is it.
-    // spec: SYNC-20
-    pub(crate) fn repair(&mut self, at: &LogId, seq: u64, item: &Item) -> Result<(), StoreError> {
-        if !self.log(at).is_some_and(|log| log.rotten.contains(&seq)) {
-            return Ok(());
+    /// Puts back an item whose content is lacking, if this is it. Whether it came with its content.
+    // spec: SYNC-20, SYNC-45
+    pub(crate) fn repair(&mut self, at: &LogId, seq: u64, item: &Item) -> Result<bool, StoreError> {
+        let Some(owed) = self.owed(at, seq)? else { return Ok(false) };
+        let leaves = Tiles { store: &self.store, log: *at }.leaves(seq..seq + 1)?;
+        let Some(leaf) = leaves.first() else { return Ok(false) };
+        let is_whole = match read(item.to_bytes(), leaf) {
+            Read::Sound(_) => true,
+            Read::Bare(_) => false,
+            Read::Rotten => return Ok(false),
+        };
+        let stored = self.store.get(Table::Items, &key::item(at, seq))?;
+        let is_better = stored.is_none_or(|bytes| matches!(read(bytes, leaf), Read::Rotten));
+        if is_whole || is_better {
+            self.put(Table::Items, &key::item(at, seq), &item.to_bytes())?;
         }
-        let tiles = Tiles { store: &self.store, log: *at };
-        let leaves = tiles.leaves(seq..seq + 1)?;
-        let bytes = item.to_bytes();
-        if let Some(leaf) = leaves.first()
-            && matches!(read(bytes.clone(), leaf), Read::Sound(_))
-        {
-            self.put(Table::Items, &key::item(at, seq), &bytes)?;
-            if let Some(log) = self.log_mut(at) {
-                log.rotten.remove(&seq);
+        if self.gone(at, seq)?.is_some() {
+            self.put(Table::Items, &key::item(at, seq), &bare(item).to_bytes())?;
+            match self.header(at, seq)? {
+                // Its content went while nobody could say what it was.
+                Some(header) if owed != NO_CONTENT => self.strip(at, seq, &header)?,
+                Some(_) | None => self.remove(Table::Lacking, &key::item(at, seq))?,
             }
+            return Ok(false);
         }
-        Ok(())
+        if is_whole {
+            self.remove(Table::Lacking, &key::item(at, seq))?;
+            self.count(&at.channel, |counts| counts.bytes_here += owed)?;
+        }
+        Ok(is_whole)
     }
 }
 
@@ -230,11 +242,11 @@ impl<S: Store> Library<S> {
 fn read(bytes: Bytes, leaf: &Hash) -> Read {
     let Ok(found) = Item::from_bytes(bytes) else { return Read::Rotten };
     let header = ItemHeader::from_bytes(found.header.bytes().clone());
-    let holds = header.is_ok_and(|header| item::holds(&header, found.body.bytes()));
-    if holds && tree::leaf(found.header.bytes()) == *leaf {
-        Read::Sound(found)
-    } else {
-        Read::Rotten
+    let header = header.ok().filter(|_| tree::leaf(found.header.bytes()) == *leaf);
+    match header {
+        Some(header) if item::holds(&header, found.body.bytes()) => Read::Sound(found),
+        Some(header) if item::is_bare(&header, found.body.bytes()) => Read::Bare(found),
+        Some(_) | None => Read::Rotten,
     }
 }
 

@@ -5,6 +5,7 @@ mod arrivals;
 mod authority;
 mod blobs;
 mod channels;
+mod gone;
 mod items;
 mod shelf;
 
@@ -13,14 +14,15 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
-use mesh_wire::{ChannelId, Fault, Wire};
+use mesh_wire::{ChannelId, Fault, UnixTime, Wire};
 
 use crate::blob::{BlobId, CvCache};
-use crate::channel::Channel;
 use crate::channel::account::{Exchange, NO_LIMIT, NodeAccount, Source};
+use crate::channel::{Channel, LogId};
 use crate::store::{Store, StoreError, Table, key};
 pub(crate) use blobs::Group;
 pub(crate) use channels::is_content;
+pub(crate) use gone::{Gone, expiry};
 pub(crate) use shelf::{QUEUES, Room, Wish};
 
 /// Entries that are removed at one time.
@@ -39,6 +41,12 @@ pub(crate) struct Library<S> {
     unwritten: BTreeSet<ChannelId>,
     /// How much was written since the last commit.
     pub(crate) uncommitted: u64,
+    /// When content expires next.
+    pub(crate) next_expiry: Option<UnixTime>,
+    /// Channels of which content that was here or expected is gone, or expected again.
+    pub(crate) changed: BTreeSet<ChannelId>,
+    /// Logs whose lacking content may be asked for, and from which item on of everybody anew.
+    pub(crate) wounds: BTreeMap<LogId, u64>,
 }
 
 /// What became of a run of items.
@@ -90,6 +98,9 @@ impl<S: Store> Library<S> {
             assumed: NO_LIMIT,
             unwritten: BTreeSet::new(),
             uncommitted: 0,
+            next_expiry: None,
+            changed: BTreeSet::new(),
+            wounds: BTreeMap::new(),
         }
     }
 
@@ -109,6 +120,7 @@ impl<S: Store> Library<S> {
         }
         let account = self.store.get(Table::Accounts, &[])?;
         self.account = account.and_then(|it| NodeAccount::from_bytes(it).ok()).unwrap_or_default();
+        self.next_expiry = self.first_expiry()?;
         Ok(())
     }
 
@@ -118,6 +130,9 @@ impl<S: Store> Library<S> {
         self.cvs = CvCache::default();
         self.unwritten.clear();
         self.uncommitted = 0;
+        self.next_expiry = None;
+        self.changed.clear();
+        self.wounds.clear();
     }
 
     /// Makes durable what was written.

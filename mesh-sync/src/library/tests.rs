@@ -28,12 +28,13 @@ fn outboard(bytes: &[u8]) -> Outboard {
 }
 
 fn file(blob: BlobId) -> NewItem {
-    NewItem { kind: ItemKind::File, name: Label::default(), content: Content::Blob(blob) }
+    let (name, content) = (Label::default(), Content::Blob(blob));
+    NewItem { kind: ItemKind::File, name, content, expires: None }
 }
 
 fn text(text: &str) -> NewItem {
     let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
-    NewItem { kind: ItemKind::Text, name: Label::default(), content }
+    NewItem { kind: ItemKind::Text, name: Label::default(), content, expires: None }
 }
 
 /// A library with one channel of its own.
@@ -179,8 +180,15 @@ fn sums_follow_what_is_here() {
 fn what_is_unfollowed_leaves_nothing_behind() {
     let (mut origin, id) = origin();
     let blob = adopt(&mut origin, &bytes(200_000, 2));
-    let many = (0..700).map(|number| text(&std::format!("{number}"))).chain([file(blob)]);
+    let brief = |number: u64| {
+        let expires = Some(UnixTime(number)).filter(|_| number.is_multiple_of(2));
+        NewItem { expires, ..text(&std::format!("{number}")) }
+    };
+    let many = (1..700).map(brief).chain([file(blob)]);
     origin.publish(UnixTime(1), &id, many.collect(), &mut rng()).unwrap();
+    // Some has expired, some is retracted here and there, some is lacking.
+    origin.expire(UnixTime(100)).unwrap();
+    origin.retract(UnixTime(1), &id, &[7, 8, 9]).unwrap();
     let mut here = Library::closed(MemoryStore::default());
     here.follow(id).unwrap();
     while let Some(run) =
@@ -189,7 +197,12 @@ fn what_is_unfollowed_leaves_nothing_behind() {
         let verified = log::verify(&here.channels[&id], &run).unwrap();
         here.keep(&id, verified).unwrap();
     }
+    here.expire(UnixTime(200)).unwrap();
+    assert!(here.lacking_from(&log_of(id), 0).unwrap().is_none());
+    here.lack(&log_of(id), 301, 0).unwrap();
+    assert_eq!(here.next_expiry, Some(UnixTime(202)));
     here.unfollow(&id).unwrap();
+    assert_eq!(here.next_expiry, None);
     for table in Table::ALL {
         let mut left = 0;
         here.store
@@ -264,13 +277,56 @@ fn k_04_a_rotten_item_is_never_served_and_can_be_put_back() {
         assert_eq!(run.items.len(), 4, "byte {at}");
         assert_eq!(origin.run(&log_of(id), 4..10, usize::MAX).unwrap(), None);
         assert_eq!(origin.run(&log_of(id), 5..10, usize::MAX).unwrap().unwrap().items.len(), 5);
-        assert!(origin.channels[&id].logs[0].rotten.contains(&4));
+        assert_eq!(origin.lacking_from(&log_of(id), 0).unwrap(), Some(4));
         let other = origin.item(&log_of(id), 5).unwrap().unwrap();
         origin.repair(&log_of(id), 4, &other).unwrap();
-        assert!(origin.channels[&id].logs[0].rotten.contains(&4));
+        assert_eq!(origin.lacking_from(&log_of(id), 0).unwrap(), Some(4));
         origin.repair(&log_of(id), 4, &sound).unwrap();
-        assert!(origin.channels[&id].logs[0].rotten.is_empty());
+        assert_eq!(origin.lacking_from(&log_of(id), 0).unwrap(), None);
         assert_eq!(origin.run(&log_of(id), 0..10, usize::MAX).unwrap().unwrap().items.len(), 10);
+    }
+}
+
+/// What has rotted is gone all the same, whichever came first, and takes nothing along that stays.
+// spec: SYNC-45, SYNC-46
+#[test]
+fn k_04_a_rotten_item_that_is_gone_gets_its_header_back_and_nothing_else() {
+    for rots_first in [true, false] {
+        let (mut origin, id) = origin();
+        let blob = adopt(&mut origin, &bytes(200_000, 4));
+        let items = vec![text("slip"), file(blob), file(blob), text("stays")];
+        origin.publish(UnixTime(1), &id, items, &mut rng()).unwrap();
+        let mut here = follower(&mut origin, id);
+        let at = log_of(id);
+        let rot = |here: &mut Library<MemoryStore>| {
+            for seq in [1, 2] {
+                here.store.put(Table::Items, &key::item(&at, seq), b"junk").unwrap();
+                assert_eq!(here.run(&at, seq..5, usize::MAX).unwrap(), None);
+            }
+        };
+        let retract = |here: &mut Library<MemoryStore>, origin: &mut Library<MemoryStore>| {
+            let run = origin.run(&at, 5..6, usize::MAX).unwrap().unwrap();
+            let verified = log::verify(&here.channels[&id], &run).unwrap();
+            here.keep(&id, verified).unwrap();
+        };
+        let sound = [1, 2].map(|seq| origin.item(&at, seq).unwrap().unwrap());
+        origin.retract(UnixTime(2), &id, &[1, 2]).unwrap();
+        if rots_first {
+            rot(&mut here);
+            retract(&mut here, &mut origin);
+        } else {
+            retract(&mut here, &mut origin);
+            rot(&mut here);
+        }
+        for (seq, item) in [1, 2].into_iter().zip(&sound) {
+            assert!(!here.repair(&at, seq, item).unwrap(), "no content comes back");
+        }
+        assert_eq!(here.lacking_from(&at, 0).unwrap(), None);
+        assert_eq!(here.item(&at, 1).unwrap().unwrap().body.bytes().len(), 0);
+        assert_eq!(here.run(&at, 0..6, usize::MAX).unwrap().unwrap().items.len(), 6);
+        assert!(here.is_named(&blob, &id).unwrap(), "another item names it");
+        let [theirs, ours] = [&origin, &here].map(|library| &library.channels[&id].counts);
+        assert_eq!((ours.bytes, ours.blobs), (theirs.bytes, theirs.blobs));
     }
 }
 

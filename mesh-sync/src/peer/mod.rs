@@ -106,6 +106,10 @@ pub(crate) struct Talk {
     pub(crate) strange: u32,
     /// Requests in a row without an answer.
     pub(crate) unanswered: u32,
+    /// Lacking content of items below this was asked for, and comes round again after the rest.
+    pub(crate) mended: u64,
+    /// Requests in a row that brought no content that was lacking.
+    pub(crate) fruitless: u32,
 }
 
 /// How a peer's items compare with ours. Looked at when items are about to be sent.
@@ -211,7 +215,7 @@ pub(crate) struct Stream {
     pub(crate) again: Time,
     /// A gap was seen and the stream begun anew: later gaps are of the old one.
     pub(crate) gap: bool,
-    /// It asks for items that were here and have rotted.
+    /// It asks for content that is lacking.
     pub(crate) repairs: bool,
 }
 

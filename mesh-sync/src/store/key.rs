@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
-use mesh_wire::ChannelId;
 use mesh_wire::id::WriterId;
+use mesh_wire::{ChannelId, UnixTime};
 
 use crate::blob::BlobId;
 use crate::channel::LogId;
@@ -41,7 +41,7 @@ pub(crate) fn log(at: &LogId) -> Vec<u8> {
     [at.channel.as_bytes().as_slice(), &at.log.to_be_bytes()].concat()
 }
 
-/// An item of a log.
+/// An item of a log, and what else is noted at its place.
 pub(crate) fn item(at: &LogId, seq: u64) -> Vec<u8> {
     [self::log(at).as_slice(), &seq.to_be_bytes()].concat()
 }
@@ -52,6 +52,18 @@ pub(crate) fn read_item(key: &[u8]) -> Option<(LogId, u64)> {
     let (log, seq) = rest.split_first_chunk()?;
     let at = LogId { channel: ChannelId(*channel), log: u32::from_be_bytes(*log) };
     Some((at, u64::from_be_bytes(seq.try_into().ok()?)))
+}
+
+/// An item whose content expires at a moment: the earlier, the lower.
+pub(crate) fn expiry(moment: UnixTime, at: &LogId, seq: u64) -> Vec<u8> {
+    [moment.0.to_be_bytes().as_slice(), &item(at, seq)].concat()
+}
+
+/// What a key made by [`expiry`] names.
+pub(crate) fn read_expiry(key: &[u8]) -> Option<(UnixTime, LogId, u64)> {
+    let (moment, item) = key.split_first_chunk()?;
+    let (at, seq) = read_item(item)?;
+    Some((UnixTime(u64::from_be_bytes(*moment)), at, seq))
 }
 
 /// A tile of a log's tree.

@@ -14,7 +14,7 @@ use crate::world::*;
 
 /// A disk that forgets everything since the last commit when it fails.
 #[derive(Clone, Default)]
-struct Disk(Rc<RefCell<State>>);
+pub(crate) struct Disk(Rc<RefCell<State>>);
 
 #[derive(Default)]
 struct State {
@@ -45,12 +45,12 @@ impl Disk {
         }
     }
 
-    fn fail(&self, error: Option<StoreError>, after: u64) {
+    pub(crate) fn fail(&self, error: Option<StoreError>, after: u64) {
         let mut state = self.0.borrow_mut();
         (state.error, state.after) = (error, after);
     }
 
-    fn committed(&self) -> MemoryStore {
+    pub(crate) fn committed(&self) -> MemoryStore {
         self.0.borrow().committed.clone()
     }
 }

@@ -2,7 +2,7 @@
 
 use mesh_sim::{Quality, Subject};
 use mesh_sync::{Files, MemoryStore, Policy, Sync};
-use mesh_wire::{Label, Now, Rng};
+use mesh_wire::{Label, Now, Rng, UnixTime};
 
 use crate::world::{Node, adopt, content, file, texts};
 
@@ -44,6 +44,16 @@ fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
         (6, _) => {
             let total = Some(100_000 * rng.below(20)).filter(|total| *total > 0);
             sync.set_budget(now, total).unwrap();
+        }
+        (7, Some(channel)) => {
+            let mut items = texts(rng.below(5) as usize);
+            let expires = Some(UnixTime(now.unix.0 + rng.below(60_000)));
+            items.iter_mut().for_each(|item| item.expires = expires);
+            let _ = sync.publish(now, &channel, items);
+        }
+        (8, Some(channel)) => {
+            let numbers = [(); 3].map(|()| rng.below(40));
+            let _ = sync.retract(now, &channel, &numbers);
         }
         (_, _) => {}
     }

@@ -7,6 +7,7 @@ mod channels;
 mod cut;
 mod disk;
 mod forks;
+mod gone;
 mod hostile;
 mod laws;
 mod origins;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_sync::{
-    BlobId, Event, Files, ItemState, MemoryStore, Policy, Store, StoreError, Sync, Table,
-    Unfetched,
+    BlobId, Event, Files, ItemState, MemoryStore, Policy, Store, StoreError, Sync, Table, Unfetched,
 };
 use mesh_wire::message::SyncMessage;
 use mesh_wire::{ChannelId, Hash, Label, Rng};

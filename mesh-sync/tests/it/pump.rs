@@ -101,7 +101,9 @@ impl<S: Store> Pump<S> {
             self.exchange(&mut carry);
             let next = self.nodes.iter().filter_map(|node| Some(node.wake_at()?.at)).min();
             let Some(next) = next.filter(|next| *next <= end) else { return };
+            let before = self.now.time.0 / 1000;
             self.now.time = self.now.time.max(next);
+            self.now.unix.0 += self.now.time.0 / 1000 - before;
             for node in 0..self.nodes.len() {
                 if self.nodes[node].wake_at().is_some_and(|wake| wake.at <= self.now.time) {
                     self.handle(node, Input::Tick);

@@ -45,13 +45,13 @@ pub(crate) fn follow(world: &mut World<Node>, node: usize, channel: ChannelId) {
 /// A text as an item.
 pub(crate) fn text(text: &str) -> NewItem {
     let content = Content::Inline(text.as_bytes().to_vec().into());
-    NewItem { kind: ItemKind::Text, name: Label::default(), content }
+    NewItem { kind: ItemKind::Text, name: Label::default(), content, expires: None }
 }
 
 /// A blob as an item.
 pub(crate) fn file(name: &str, blob: BlobId) -> NewItem {
     let name = Label::new(name).unwrap();
-    NewItem { kind: ItemKind::File, name, content: Content::Blob(blob) }
+    NewItem { kind: ItemKind::File, name, content: Content::Blob(blob), expires: None }
 }
 
 pub(crate) fn publish(

@@ -187,7 +187,8 @@ layout! {
     pub struct Item {
         /// The header, exactly as its writer wrote it: its hash is the leaf.
         header: Opaque<{ limits::HEADER_BYTES }>,
-        /// The content if it is at most [`limits::INLINE_BYTES`], else nothing.
+        /// The content if it is at most [`limits::INLINE_BYTES`], else nothing; nothing, too, if
+        /// the sender has it no longer.
         body: Opaque<{ limits::INLINE_BYTES }>,
     }
 }
@@ -227,6 +228,8 @@ codes! {
         Keys = 5,
         /// Where on the web the channel is, too: its content is [`Origins`].
         Origins = 7,
+        /// The content of other items is withdrawn: its own is a [`Retract`].
+        Retract = 6,
     }
 }
 
@@ -311,6 +314,26 @@ layout! {
         log: u32,
         /// The key, sealed to the member.
         sealed: [u8; SEALED_KEY_BYTES],
+    }
+}
+
+layout! {
+    /// Withdraws the content of other items.
+    pub struct Retract {
+        /// Which.
+        items: List<Retracted, { limits::RETRACTED_ITEMS }>,
+        /// What later versions add.
+        extensions: Extensions,
+    }
+}
+
+layout! {
+    /// An item whose content is withdrawn.
+    pub struct Retracted {
+        /// In which log it stands.
+        log: u32,
+        /// Its number there.
+        seq: u64,
     }
 }
 

@@ -14,8 +14,8 @@ use mesh_wire::message::routing::{
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
     Checkpoint, Cvs, CvsWant, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant, Heard,
-    ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave, SealedBody, Share, Summary,
-    Want,
+    ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave, Retract, SealedBody, Share,
+    Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead};
@@ -97,6 +97,7 @@ laws! {
     origins: Origins,
     origin_head: OriginHead,
     bundle_proof: BundleProof,
+    retract: Retract,
     sealed_body: SealedBody,
     letter: Letter,
     introduction: Introduction,

@@ -17,7 +17,8 @@ use mesh_wire::message::set::{
 use mesh_wire::message::sync::{
     Branch, Checkpoint, Claim, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Gateway, Genesis, Grant,
     GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState,
-    LogSummary, Origins, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    LogSummary, Origins, PageAsk, PageDrop, PageHave, Retract, Retracted, Right, SealedBody, Share,
+    Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog, OriginUrl};
@@ -178,6 +179,8 @@ object! {
     LogState { log, size, root, state }
     EpochKeys { epoch, keys, extensions }
     EpochKey { log, sealed }
+    Retract { items, extensions }
+    Retracted { log, seq }
     SealedBody { epoch, sealed }
     Letter { name, content }
     PageAsk { handle, channel, hash, size, page }
@@ -255,7 +258,7 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 15] = [
+pub(crate) const DECODERS: [(&str, Decoder); 16] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
@@ -266,6 +269,7 @@ pub(crate) const DECODERS: [(&str, Decoder); 15] = [
     ("Origins", alone::<Origins>),
     ("OriginHead", alone::<OriginHead>),
     ("BundleProof", alone::<BundleProof>),
+    ("Retract", alone::<Retract>),
     ("SealedBody", alone::<SealedBody>),
     ("Letter", alone::<Letter>),
     ("Introduction", alone::<Introduction>),

@@ -22,7 +22,8 @@ use mesh_wire::message::set::{
 use mesh_wire::message::sync::{
     Branch, Checkpoint, Claim, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Gateway, Genesis, Grant,
     GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState,
-    LogSummary, Origins, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    LogSummary, Origins, PageAsk, PageDrop, PageHave, Retract, Retracted, Right, SealedBody, Share,
+    Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog};
@@ -266,6 +267,14 @@ fn sync_examples() -> Vec<Example> {
             },
         ),
         alone(
+            "Retract",
+            "two items of different logs",
+            &Retract {
+                items: List::new(&[(0, 7), (3, 300)].map(|(log, seq)| Retracted { log, seq })),
+                extensions: Extensions::default(),
+            },
+        ),
+        alone(
             "OriginHead",
             "one log that goes on",
             &OriginHead {
@@ -448,7 +457,7 @@ fn refused_objects() -> Vec<Example> {
     vec![
         ("Beacon", "a port below 1024", [&[1, 1][..], &[8; 8], &[3, 0xff]].concat()),
         ("Beacon", "nine versions", [&[9, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[8; 10]].concat()),
-        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 6)),
+        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 7)),
         (
             "ItemHeader",
             "a name that is not UTF-8",

@@ -84,6 +84,20 @@ pub(crate) enum Command {
         /// Where on the web that directory is: the channel and its link say so from now on
         #[arg(long, value_name = "URL", requires = "origin_dir")]
         origin_url: Option<OriginUrl>,
+        /// Have everybody drop the content after so long: 90m, 12h, 7d
+        #[arg(long, value_name = "TIME")]
+        expires: Option<Wait>,
+    },
+    /// Have everybody drop the content of items of yours, or of any in a channel of yours
+    ///
+    /// Whoever hears of it drops the content, never shows or gives it again, and keeps only that
+    /// there was something. Whoever has copied it before has a copy.
+    Retract {
+        /// The channel: its name, id or link
+        channel: String,
+        /// Each a number of `mesh feed` or the hash of its content
+        #[arg(required = true, value_name = "ITEM")]
+        items: Vec<String>,
     },
     /// Subscribe: from now on the channel syncs by itself
     Follow {
@@ -380,8 +394,10 @@ impl FromStr for Wait {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let time: jiff::SignedDuration =
-            text.parse().map_err(|_| "write it like 10s, 5m or 1h30m".to_owned())?;
+        let span = text.parse::<jiff::Span>();
+        let days = jiff::SpanRelativeTo::days_are_24_hours();
+        let time = span.and_then(|span| span.to_duration(days));
+        let time = time.map_err(|_| "write it like 10s, 5m, 1h30m or 7d".to_owned())?;
         Duration::try_from(time).map(Self).map_err(|_| "a time to wait is not negative".to_owned())
     }
 }
@@ -427,6 +443,8 @@ mod tests {
         assert_eq!(check("10s"), Some(10_000));
         assert_eq!(check("1h 30m"), Some(5_400_000));
         assert_eq!(check("250ms"), Some(250));
+        assert_eq!(check("7d"), Some(604_800_000));
+        assert_eq!(check("2w"), Some(1_209_600_000));
         for bad in ["", "10", "-1s", "soon"] {
             assert_eq!(check(bad), None, "{bad}");
         }

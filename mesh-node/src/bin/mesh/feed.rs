@@ -37,6 +37,8 @@ fn exchanged(channel: &ChannelStatus) -> String {
 fn row(item: &Item) -> String {
     let what = match item.kind.as_str() {
         _ if item.state == "sealed" => "written for others".to_owned(),
+        _ if item.state == "retracted" => "retracted".to_owned(),
+        _ if item.state == "expired" => "its time was over".to_owned(),
         "text" => words::line(&item.text),
         _ => words::line(&item.name),
     };
@@ -46,6 +48,7 @@ fn row(item: &Item) -> String {
     };
     let state = match item.state.as_str() {
         _ if !item.valid => "void".to_owned(),
+        "retracted" | "expired" => "gone".to_owned(),
         "partial" => format!("{} %", item.have * 100 / item.size.max(1)),
         state => state.to_owned(),
     };
@@ -57,6 +60,8 @@ fn row(item: &Item) -> String {
         _ => "  (no room beside newer ones; `mesh get` fetches it)",
     };
     let pinned = if item.pinned { "  (pinned)" } else { "" };
+    let until = item.expires_ms.map(|ms| format!(" (until {})", words::date(ms)));
+    let what = what + until.as_deref().unwrap_or_default();
     let size = words::bytes(item.size);
     format!(
         "{:>5}  {}  {size:>9}  {state:<5}  {what}{pinned}{why}",
@@ -86,9 +91,32 @@ mod tests {
             have: 480_000,
             pinned: false,
             unfetched: String::new(),
+            expires_ms: None,
         };
         let row = row(&item);
         assert!(row.ends_with("1.2 MB  40 %   Eve↵: one↵two\\u{1b}[31m"), "{row}");
         assert_eq!(row.lines().count(), 1);
+    }
+
+    #[test]
+    fn what_is_gone_is_said_to_be_and_not_shown() {
+        let item = Item {
+            seq: 3,
+            author: String::new(),
+            writer: String::new(),
+            valid: true,
+            time_ms: 0,
+            kind: "file".into(),
+            name: "embarrassing.jpg".into(),
+            text: String::new(),
+            blob: String::new(),
+            size: 1_200_000,
+            state: "retracted".into(),
+            have: 0,
+            expires_ms: None,
+        };
+        assert!(row(&item).ends_with("1.2 MB  gone   retracted"), "{}", row(&item));
+        let item = Item { state: "expired".into(), expires_ms: Some(0), ..item };
+        assert!(row(&item).contains("gone   its time was over (until 19"), "{}", row(&item));
     }
 }

@@ -78,6 +78,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         | Command::Status { .. }
         | Command::Channel(_)
         | Command::Publish { .. }
+        | Command::Retract { .. }
         | Command::Follow { .. }
         | Command::Unfollow { .. }
         | Command::Feed { .. }
@@ -105,9 +106,11 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
             quota::set(context, channel, quota::Change { files, largest, keep })
         }
         Command::Channel(args::Channel::Writers(command)) => writers::command(context, command),
-        Command::Publish { channel, paths, text, origin_dir, origin_url } => {
-            publish::publish(context, channel, (paths, text), (origin_dir, origin_url))
+        Command::Publish { channel, paths, text, expires, origin_dir, origin_url } => {
+            let origin = (origin_dir, origin_url);
+            publish::publish(context, channel, (paths, text, expires), origin)
         }
+        Command::Retract { channel, items } => publish::retract(context, channel, items),
         Command::Follow { link } => channel::follow(context, link),
         Command::Unfollow { channel } => channel::unfollow(context, channel),
         Command::Feed { channel, follow } => {

@@ -1,4 +1,4 @@
-//! `mesh publish`.
+//! `mesh publish` and `mesh retract`.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,25 +9,28 @@ use mesh_node::control::{Answer, REQUEST_BYTES, Request, ask};
 use mesh_node::{Error, ErrorKind, OriginUrl};
 
 use crate::Context;
+use crate::args::Wait;
 use crate::say::{aside, failed};
 use crate::words;
+use crate::writers::after;
 
 /// `mesh publish`: the paths and the text that are given.
 pub(crate) fn publish(
     context: &Context,
     channel: String,
-    (paths, text): (Vec<PathBuf>, Option<String>),
+    (paths, text, expires): (Vec<PathBuf>, Option<String>, Option<Wait>),
     origin: (Option<PathBuf>, Option<OriginUrl>),
 ) -> Result<(), Error> {
     let start = Instant::now();
+    let expires_ms = expires.map(|Wait(time)| after(time));
     let home = context.home()?;
     let mut all = Published::default();
     for paths in portions(paths)? {
-        let request = Request::Publish { channel: channel.clone(), paths };
+        let request = Request::Publish { channel: channel.clone(), paths, expires_ms };
         add(&mut all, send(context, &home, &request)?);
     }
     if let Some(text) = text {
-        let request = Request::PublishText { channel: channel.clone(), text };
+        let request = Request::PublishText { channel: channel.clone(), text, expires_ms };
         add(&mut all, send(context, &home, &request)?);
     }
     if let (Some(folder), url) = origin {
@@ -51,6 +54,18 @@ pub(crate) fn publish(
             Err(Error::new(ErrorKind::Partly, why))
         }
     }
+}
+
+/// `mesh retract`.
+pub(crate) fn retract(context: &Context, channel: String, items: Vec<String>) -> Result<(), Error> {
+    let mut answers = ask(&context.home()?, &Request::Retract { channel, items })?;
+    while let Some(answer) = answers.next()? {
+        let Answer::Item(item) = answer else { continue };
+        context.format.value(&item, |item| {
+            format!("item {} is retracted: its content goes wherever this is heard", item.seq)
+        })?;
+    }
+    Ok(())
 }
 
 /// A line for each of the first files that were left out, and one for all others.
@@ -178,7 +193,8 @@ mod tests {
         let portions = portions(paths.clone()).unwrap();
         assert_eq!(portions.concat(), paths);
         for paths in portions {
-            let request = Request::Publish { channel: "news".into(), paths };
+            let request =
+                Request::Publish { channel: "news".into(), paths, expires_ms: Some(u64::MAX) };
             assert!(serde_json::to_vec(&request).unwrap().len() < REQUEST_BYTES);
         }
     }

@@ -87,7 +87,7 @@ fn wrong(why: &str) -> Error {
 }
 
 /// A moment from now on, in milliseconds since 1970.
-fn after(time: Duration) -> u64 {
+pub(crate) fn after(time: Duration) -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     (now + time).as_millis() as u64
 }

@@ -14,6 +14,7 @@ use crate::control::{Answer, Got, Missed, Wanted};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
 use crate::handle::{Export, ExportTo, Exported, Mesh};
+use crate::words::date;
 
 /// Items asked for at one time.
 const SOME: usize = 256;
@@ -170,6 +171,15 @@ async fn refuse_what_never_comes(node: &Mesh, id: ChannelId, seq: u64) -> Result
     if here.as_ref().is_some_and(|item| item.state == "sealed") {
         let why = format!("item {seq} of {:?} was written for others only", channel.name);
         return Err(Error::new(ErrorKind::Permission, why));
+    }
+    let gone = here.as_ref().and_then(|item| match (item.state.as_str(), item.expires_ms) {
+        ("retracted", _) => Some("was retracted: nobody who knows that has it any more".to_owned()),
+        ("expired", Some(ms)) => Some(format!("has expired: it was there until {}", date(ms))),
+        (_, _) => None,
+    });
+    if let Some(gone) = gone {
+        let why = format!("item {seq} of {:?} {gone}", channel.name);
+        return Err(Error::new(ErrorKind::NotFound, why));
     }
     let is_gone = seq < channel.next && here.is_none();
     if !is_alone && !is_gone {

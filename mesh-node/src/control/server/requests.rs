@@ -40,7 +40,8 @@ impl Request {
             | Self::Pin { .. }
             | Self::RequestRight { .. }
             | Self::Writers { .. }
-            | Self::PublishText { .. } => false,
+            | Self::PublishText { .. }
+            | Self::Retract { .. } => false,
         }
     }
 }
@@ -86,16 +87,6 @@ pub(super) async fn answer(
             let pinned = pinned.then_some(policy::Pinned);
             policy::pin((&node, &channel), items, pinned, client).await
         }
-        Request::Publish { channel, paths } => {
-            if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
-                return Err(relative(path));
-            }
-            publish((&node, node.resolve(&channel).await?), paths, client).await
-        }
-        Request::PublishText { channel, text } => {
-            let published = node.publish_text(node.resolve(&channel).await?, &text).await?;
-            client.say(&Answer::Published(published)).await
-        }
         Request::WriteOrigin { channel, folder, url } => {
             if !folder.is_absolute() {
                 return Err(relative(&folder));
@@ -104,6 +95,17 @@ pub(super) async fn answer(
             let url = url.map_err(|bad| Error::new(ErrorKind::Usage, bad.to_string()))?;
             let channel = node.resolve(&channel).await?;
             client.say(&Answer::Origin(node.write_origin(channel, folder, url).await?)).await
+        }
+        Request::Publish { channel, paths, expires_ms } => {
+            publish((&node, node.resolve(&channel).await?), (paths, expires_ms), client).await
+        }
+        Request::PublishText { channel, text, expires_ms } => {
+            let channel = node.resolve(&channel).await?;
+            let published = node.publish_text(channel, &text, expires_ms).await?;
+            client.say(&Answer::Published(published)).await
+        }
+        Request::Retract { channel, items } => {
+            retract((&node, node.resolve(&channel).await?), items, client).await
         }
         Request::Feed { channel, follow } => {
             let channel = node.resolve(&channel).await?;
@@ -128,14 +130,33 @@ pub(super) async fn answer(
 
 async fn publish(
     (node, channel): (&Mesh, ChannelId),
-    paths: Vec<PathBuf>,
+    (paths, expires_ms): (Vec<PathBuf>, Option<u64>),
     client: &mut Client<'_>,
 ) -> Result<(), Error> {
+    if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
+        return Err(relative(path));
+    }
     let (tell, progress) = async_channel::bounded(1);
     let on_read = move |bytes| latest(&tell, Answer::Read(bytes));
-    let work = node.publish_paths(channel, paths, on_read);
+    let work = node.publish_paths(channel, (paths, expires_ms), on_read);
     let published = client.tell(progress, work).await?;
     client.say(&Answer::Published(published)).await
+}
+
+/// All of them, or none if one is not there.
+async fn retract(
+    (node, channel): (&Mesh, ChannelId),
+    items: Vec<String>,
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    let mut numbers = Vec::with_capacity(items.len());
+    for item in items {
+        numbers.push(get::find(node, channel, &item).await?);
+    }
+    for item in node.retract(channel, numbers).await? {
+        client.say(&Answer::Item(item)).await?;
+    }
+    Ok(())
 }
 
 async fn writers(

@@ -66,7 +66,12 @@ fn audit(library: &Library<MemoryStore>) {
 }
 
 fn file(blob: BlobId) -> NewItem {
-    NewItem { kind: ItemKind::File, name: Label::default(), content: Content::Blob(blob) }
+    NewItem {
+        kind: ItemKind::File,
+        name: Label::default(),
+        content: Content::Blob(blob),
+        expires: None,
+    }
 }
 
 fn channel(library: &mut Library<MemoryStore>, seed: u8) -> ChannelId {

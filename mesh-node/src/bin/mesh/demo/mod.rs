@@ -102,7 +102,8 @@ impl Story<'_> {
         let channel =
             publisher.channel(&Request::NewChannel { name: "demo".into(), private: false })?;
         let paths = vec![self.source.clone()];
-        let request = Request::Publish { channel: channel.channel.clone(), paths };
+        let request =
+            Request::Publish { channel: channel.channel.clone(), paths, expires_ms: None };
         let mut answers = publisher.ask(&request)?;
         let mut published = Published::default();
         loop {
@@ -188,7 +189,7 @@ impl Story<'_> {
         let change = Some(WriterChange::Rotate);
         publisher.does(&Request::Writers { channel: channel.clone(), change })?;
         let text = "A word under the new key.".to_owned();
-        publisher.does(&Request::PublishText { channel, text })?;
+        publisher.does(&Request::PublishText { channel, text, expires_ms: None })?;
         edition.channel = publisher.has(&edition.channel)?;
         for reader in readers {
             self.wait(reader, &edition.channel)?;
