@@ -9,7 +9,8 @@ use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::{ChannelLink, WriterLink};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, SealedBody,
+    Checkpoint, Enclosure, EpochKeys, Genesis, Grant, ItemHeader, Letter, Parents, SealedBody,
+    Unsealing,
 };
 use mesh_wire::message::{Beacon, Message, read_frame};
 use mesh_wire::{Address, Label, Wire, limits};
@@ -55,6 +56,9 @@ pub fn genesis(data: &[u8]) {
     identity::<EpochKeys>(data);
     identity::<SealedBody>(data);
     identity::<Letter>(data);
+    identity::<Enclosure>(data);
+    identity::<Unsealing>(data);
+    identity::<Parents>(data);
 }
 
 /// A name that a stranger chose.

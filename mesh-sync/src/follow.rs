@@ -257,7 +257,7 @@ impl<S: Store> Sync<S> {
     /// Keeps what was verified.
     // spec: SYNC-39
     fn keep(&mut self, id: &ChannelId, verified: Verified) -> Result<Kept, StoreError> {
-        let kept = self.library.keep(id, verified)?;
+        let kept = self.library.keep(id, verified, self.unix)?;
         if kept.rules == Rules::New {
             // What is void is fetched no longer.
             self.fetch.close_unnamed(&self.library, &mut self.peers)?;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | what the machine is and how it fails | `sync`, `health` |
 //! | what the owner can do and see | `command`, `authority`, `status`, `event` |
+//! | in which order people read what several write | `chat` |
 //! | how a stranger's copy gets trusted | `merkle/proof` |
 //! | what an item, a head and a log are | `channel` |
 //! | how large content is cut and verified | `blob` |
@@ -31,6 +32,7 @@ extern crate std;
 mod authority;
 pub mod blob;
 mod channel;
+mod chat;
 mod command;
 mod event;
 mod fetch;
@@ -49,7 +51,8 @@ mod sync;
 
 pub use blob::{BlobId, Outboard, OutboardBuilder};
 pub use channel::ChannelName;
-pub use command::{Content, NewItem, Refused};
+pub use chat::Placed;
+pub use command::{Content, NewItem, Readers, Refused};
 pub use event::Event;
 pub use status::{
     BlobStatus, ChannelStatus, ItemState, ItemStatus, Role, Sharer, WriterState, WriterStatus,

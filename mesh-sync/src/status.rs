@@ -6,12 +6,13 @@ use core::ops::Range;
 use bytes::Bytes;
 use mesh_wire::codec::Wire;
 use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Item, ItemHeader, Right};
+use mesh_wire::message::sync::{Item, ItemHeader, Right, Unsealing};
 use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
 use crate::blob::{BlobId, GROUP, PageId};
 use crate::channel::charter::Writer;
-use crate::channel::{Channel, ChannelName, LogId, epoch, item};
+use crate::channel::epoch::Opened;
+use crate::channel::{Channel, ChannelName, LogId, item, parents};
 use crate::command::Refused;
 use crate::library::is_content;
 use crate::peer::Matched;
@@ -107,8 +108,14 @@ pub struct ItemStatus {
     pub writer_name: ChannelName,
     /// Whether it counts: a writer's right had not ended before it.
     pub is_valid: bool,
-    /// What its writer says about it.
+    /// Its writer had read something that is not here.
+    pub has_gap: bool,
+    /// What its writer says about it, as far as that is not sealed to others.
     pub header: ItemHeader,
+    /// The blob in which its content comes, if it does not travel inside it.
+    pub blob: Option<BlobId>,
+    /// What it takes to read that blob, if it is sealed.
+    pub unsealing: Option<Unsealing>,
     /// How much of its content is here.
     pub state: ItemState,
 }
@@ -238,10 +245,7 @@ impl<S: Store> Sync<S> {
             return Ok(None);
         }
         let Some((status, body)) = self.read(channel, number)? else { return Ok(None) };
-        if BlobId::of(&status.header).is_some() {
-            return Ok(Some((status, None)));
-        }
-        if status.state == ItemState::Sealed {
+        if status.blob.is_some() || status.state == ItemState::Sealed {
             return Ok(Some((status, None)));
         }
         if !item::holds(&status.header, &body) {
@@ -337,7 +341,7 @@ impl<S: Store> Sync<S> {
         }
     }
 
-    fn arrived_in(&self, channel: &ChannelId) -> Result<u64, Refused> {
+    pub(crate) fn arrived_in(&self, channel: &ChannelId) -> Result<u64, Refused> {
         let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
         if known.damaged { Err(Refused::Damaged) } else { Ok(known.counts.arrived) }
     }
@@ -350,18 +354,33 @@ impl<S: Store> Sync<S> {
         number: u64,
     ) -> Result<Option<(ItemStatus, Bytes)>, Refused> {
         let (at, seq) = self.library.place(channel, number)?.ok_or_else(damaged)?;
-        let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
+        self.read_at(&at, seq, number)
+    }
+
+    /// The same, where it is known to stand.
+    pub(crate) fn read_at(
+        &self,
+        at: &LogId,
+        seq: u64,
+        number: u64,
+    ) -> Result<Option<(ItemStatus, Bytes)>, Refused> {
+        let known = self.library.channels.get(&at.channel).ok_or(Refused::NoSuchChannel)?;
         if seq >= known.size(at.log) {
             return Ok(None);
         }
         let writer = known.charter.writer(at.log).ok_or_else(damaged)?;
-        let item = self.library.item(&at, seq)?.ok_or_else(damaged)?;
-        let mut body = item.body.bytes().clone();
-        let mut header = header(item)?;
+        let item = self.library.item(at, seq)?.ok_or_else(damaged)?;
+        let body = item.body.bytes().clone();
+        let header = header(item)?;
         let is_sealed = known.charter.is_private() && is_content(header.kind);
-        let letter = is_sealed.then(|| known.open(&body)).flatten();
-        let state = match BlobId::of(&header) {
-            _ if is_sealed && letter.is_none() => ItemState::Sealed,
+        // Only letters enclose what is read in their place.
+        let blob = BlobId::of(&header).filter(|blob| is_sealed || blob.hash == header.hash);
+        let opened = match is_sealed {
+            true => known.open(&header, &body),
+            false => None,
+        };
+        let state = match blob {
+            _ if is_sealed && opened.is_none() => ItemState::Sealed,
             None => ItemState::Here,
             Some(blob) => match self.blob(&blob)? {
                 whole if whole.is_complete() => ItemState::Here,
@@ -369,16 +388,18 @@ impl<S: Store> Sync<S> {
                 part => ItemState::Partial(part.bytes_here),
             },
         };
-        if let Some(letter) = letter {
-            header = epoch::read(&header, &letter);
-            body = letter.content.into_bytes();
-        }
+        let Opened { header, body, unsealing } =
+            opened.unwrap_or(Opened { header, body, unsealing: None });
+        let named = parents::of(at.log, &header);
         let status = ItemStatus {
             number,
             writer: writer.key,
             writer_name: writer.name.clone(),
             is_valid: seq < writer.most,
+            has_gap: named.iter().any(|parent| parent.seq >= known.valid(parent.log)),
             header,
+            blob,
+            unsealing,
             state,
         };
         Ok(Some((status, body)))

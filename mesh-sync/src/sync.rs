@@ -8,7 +8,9 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use mesh_wire::message::SyncMessage;
-use mesh_wire::{ChannelId, Input, Link, LinkId, Machine, Now, Rng, Time, Wake, Wire, limits};
+use mesh_wire::{
+    ChannelId, Input, Link, LinkId, Machine, Now, Rng, Time, UnixTime, Wake, Wire, limits,
+};
 
 use crate::event::{Event, Events};
 use crate::fetch::{Fetch, Peers};
@@ -27,6 +29,8 @@ pub struct Sync<S: Store> {
     pub(crate) events: Events,
     pub(crate) health: Health,
     pub(crate) rng: Rng,
+    /// The owner's clock when the last input came.
+    pub(crate) unix: UnixTime,
     /// Channels of which something new is known: who writes them, or what others have.
     pub(crate) unsettled: BTreeSet<ChannelId>,
     commit_at: Option<Time>,
@@ -45,6 +49,7 @@ impl<S: Store> Sync<S> {
             events: Events::default(),
             health: Health::default(),
             rng,
+            unix: UnixTime(0),
             unsettled: BTreeSet::new(),
             commit_at: None,
             chores_at: None,
@@ -275,6 +280,7 @@ impl<S: Store> Machine for Sync<S> {
     type Event = Event;
 
     fn handle(&mut self, now: Now, input: Input<SyncMessage>) {
+        self.unix = now.unix;
         let outcome = match input {
             Input::LinkUp(link, info) => {
                 self.link_up(link, info);

@@ -25,8 +25,8 @@ fn what_is_published_is_listed_and_comes_back_byte_for_byte() {
         has_fields(
             item,
             &[
-                "seq", "author", "writer", "valid", "time_ms", "kind", "name", "text", "blob",
-                "size", "state", "have",
+                "seq", "author", "writer", "valid", "late", "gap", "time_ms", "kind", "name",
+                "text", "blob", "size", "state", "have",
             ],
         );
         assert_eq!(item["state"], "here");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
 use mesh_wire::id::{SealingKey, WriterId};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Right,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Place, Right,
 };
 use mesh_wire::sign::{self, Context, SigningKey};
 use mesh_wire::{ChannelId, Fault, Hash, Label, UnixTime, layout, limits};
@@ -54,16 +54,6 @@ layout! {
         ruled: Place,
         /// To which keys are sealed for it; zeros in a channel that everybody may read.
         sealing: SealingKey,
-    }
-}
-
-layout! {
-    /// Where an item stands.
-    pub struct Place {
-        /// In which log of its channel.
-        log: u32,
-        /// Its number there.
-        seq: u64,
     }
 }
 

@@ -99,7 +99,7 @@ impl<S: Store> Library<S> {
             return Ok(None);
         }
         let keys = epoch::keys(id, &channel.charter, rng);
-        let item = written(ItemKind::Keys, time, Label::default(), keys.to_bytes())?;
+        let item = written(ItemKind::Keys, time, Label::default(), keys.to_bytes());
         let at = LogId { channel: *id, log: channel.charter.control() };
         self.extend(&at, alloc::vec![item]).map(Some)
     }
@@ -152,7 +152,7 @@ impl<S: Store> Library<S> {
         let until = until.unwrap_or(UnixTime(0));
         let grant = Grant { writer, right, until, acceptance, extensions };
         let name = Label::new(link.name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
-        let item = written(ItemKind::Grant, time, name, grant.to_bytes())?;
+        let item = written(ItemKind::Grant, time, name, grant.to_bytes());
         let at = LogId { channel: id, log: channel.charter.control() };
         self.extend(&at, alloc::vec![item])
     }
@@ -181,7 +181,7 @@ impl<S: Store> Library<S> {
             })
             .collect();
         let checkpoint = Checkpoint { logs: List::new(&states), extensions: Default::default() };
-        let item = written(ItemKind::Checkpoint, time, Label::default(), checkpoint.to_bytes())?;
+        let item = written(ItemKind::Checkpoint, time, Label::default(), checkpoint.to_bytes());
         self.extend(&LogId { channel: *id, log: control }, alloc::vec![item])
     }
 
@@ -226,9 +226,11 @@ impl<S: Store> Library<S> {
             let header = item.map(|item| ItemHeader::from_bytes(item.header.into_bytes()));
             let Some(Ok(header)) = header else { continue };
             counts.contents -= u64::from(is_content(header.kind)).min(counts.contents);
-            counts.bytes = counts.bytes.saturating_sub(header.size);
             match BlobId::of(&header) {
-                None => counts.bytes_here = counts.bytes_here.saturating_sub(header.size),
+                None => {
+                    counts.bytes = counts.bytes.saturating_sub(header.size);
+                    counts.bytes_here = counts.bytes_here.saturating_sub(header.size);
+                }
                 Some(blob) => self.no_longer_refer(&blob, &at.channel, &mut counts)?,
             }
         }

@@ -243,6 +243,7 @@ impl<S: Store> Library<S> {
             }
         };
         counts.blobs += 1;
+        counts.bytes = counts.bytes.saturating_add(blob.size);
         if whole {
             counts.blobs_here += 1;
             counts.bytes_here += blob.size;
@@ -266,6 +267,7 @@ impl<S: Store> Library<S> {
     ) -> Result<(), StoreError> {
         let Some(reference) = self.reference(blob, channel)? else { return Ok(()) };
         counts.blobs = counts.blobs.saturating_sub(1);
+        counts.bytes = counts.bytes.saturating_sub(blob.size);
         if self.groups_here(blob)? == Some(blob.groups()) {
             counts.blobs_here = counts.blobs_here.saturating_sub(1);
             counts.bytes_here = counts.bytes_here.saturating_sub(blob.size);

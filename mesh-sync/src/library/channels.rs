@@ -4,19 +4,20 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, Wire};
-use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter};
+use mesh_wire::enclosure::sealed_size;
+use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter, Place};
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
 use zeroize::Zeroizing;
 
+use super::arrivals::Arrival;
 use super::{Kept, Library, Rules};
 use crate::blob::BlobId;
-use crate::channel::charter::Place;
 use crate::channel::epoch::Secret;
 use crate::channel::head::{self, Head};
 use crate::channel::item::Checked;
 use crate::channel::log::{Log, Verified};
 use crate::channel::record::{Counts, LogRecord};
-use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN};
+use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN, parents};
 use crate::command::{Content, NewItem, Readers, Refused};
 use crate::merkle::tree::Frontier;
 use crate::merkle::{tiles, tree};
@@ -76,8 +77,9 @@ impl<S: Store> Library<S> {
         };
         let genesis = Genesis { origin, nonce: rng.bytes(), extensions };
         let label = Label::new(name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
-        let first = written(ItemKind::Genesis, time, label, genesis.to_bytes())?;
-        let id = ChannelId(first.1.leaf.0);
+        let first = written(ItemKind::Genesis, time, label, genesis.to_bytes());
+        let (_, Checked { leaf, .. }) = finished(first.clone())?;
+        let id = ChannelId(leaf.0);
         let mut channel = Channel::unknown(id);
         channel.name = Some(name.clone());
         channel.keys.insert(origin, secret);
@@ -144,29 +146,11 @@ impl<S: Store> Library<S> {
         let log = channel.own().ok_or(refused)?;
         let at = LogId { channel: *id, log };
         self.growing(&at).ok_or(Refused::Forked)?;
-        let is_private = channel.charter.is_private();
-        let write = |new: NewItem| match (new.kind, new.content) {
-            (kind, _) if !is_content(kind) => Err(Refused::NotContent),
-            (_, Content::Blob(_)) if is_private => Err(Refused::TooLargeToSeal),
-            (_, Content::Inline(content))
-                if is_private && content.len() > limits::SEALED_CONTENT_BYTES =>
-            {
-                Err(Refused::TooLargeToSeal)
-            }
-            (kind, Content::Inline(content)) if is_private => {
-                let content = Opaque::new(content).ok_or(Refused::TooLarge("the content"))?;
-                let body = channel.seal(&Letter { name: new.name, content }, rng)?;
-                written(kind, time, Label::default(), body)
-            }
-            (kind, Content::Inline(body)) => written(kind, time, new.name, body),
-            (kind, Content::Blob(BlobId { size, hash })) => {
-                let extensions = Default::default();
-                let header = ItemHeader { kind, time, name: new.name, size, hash, extensions };
-                BlobId::of(&header).ok_or(Refused::TooSmall)?;
-                finished(header, Bytes::new())
-            }
+        let draft = |new| match channel.charter.is_private() {
+            true => sealed(channel, time, new, rng),
+            false => open(time, new),
         };
-        let items = items.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
+        let items = items.into_iter().map(draft).collect::<Result<Vec<_>, _>>()?;
         self.extend(&at, items)
     }
 
@@ -179,12 +163,15 @@ impl<S: Store> Library<S> {
         if channel.is_frozen() { Err(Refused::Forked) } else { Ok(channel) }
     }
 
-    /// Appends items to a log of ours under a new head.
-    pub(super) fn extend(
-        &mut self,
-        at: &LogId,
-        items: Vec<(Item, Checked)>,
-    ) -> Result<Kept, Refused> {
+    /// Appends items to a log of ours under a new head. The first says what was read before.
+    // spec: SYNC-49
+    pub(super) fn extend(&mut self, at: &LogId, mut drafts: Vec<Draft>) -> Result<Kept, Refused> {
+        let mut time = UnixTime(0);
+        if let Some((header, _)) = drafts.first_mut() {
+            parents::name(header, &self.parents(at)?);
+            time = header.time;
+        }
+        let items = drafts.into_iter().map(finished).collect::<Result<Vec<_>, _>>()?;
         let channel = self.channels.get(&at.channel).ok_or(Refused::NoSuchChannel)?;
         let log = channel.log(at.log).ok_or(Refused::NotYours)?;
         let first = log.size();
@@ -208,11 +195,16 @@ impl<S: Store> Library<S> {
         let signature = head::sign(key, at, size, &root);
         let head = Head { size, root, signature, edge: Vec::new() };
         let run = Verified { log: at.log, items, first, frontier, head, made, charter };
-        Ok(self.keep(&at.channel, run)?)
+        Ok(self.keep(&at.channel, run, time)?)
     }
 
-    /// Keeps a run of verified items.
-    pub(crate) fn keep(&mut self, id: &ChannelId, run: Verified) -> Result<Kept, StoreError> {
+    /// Keeps a run of verified items, which come in now.
+    pub(crate) fn keep(
+        &mut self,
+        id: &ChannelId,
+        run: Verified,
+        now: UnixTime,
+    ) -> Result<Kept, StoreError> {
         let at = LogId { channel: *id, log: run.log };
         let Some(channel) = self.channels.get(id) else {
             return Ok(Kept { numbers: 0..0, rules: Rules::Same });
@@ -220,15 +212,18 @@ impl<S: Store> Library<S> {
         let mut counts = channel.counts.clone();
         let rules = if channel.charter == run.charter { Rules::Same } else { Rules::New };
         let first = counts.arrived;
-        self.arrive(&at, run.first, first)?;
+        let when = if run.charter.writers().count() > 1 { now } else { UnixTime(0) };
+        self.arrive(Arrival { at, seq: run.first, number: first, when })?;
         for ((item, checked), seq) in run.items.iter().zip(run.first..) {
             self.put(Table::Items, &key::item(&at, seq), &item.to_bytes())?;
             let header = &checked.header;
             counts.arrived += 1;
             counts.contents += u64::from(is_content(header.kind));
-            counts.bytes = counts.bytes.saturating_add(header.size);
             match BlobId::of(header) {
-                None => counts.bytes_here += header.size,
+                None => {
+                    counts.bytes = counts.bytes.saturating_add(header.size);
+                    counts.bytes_here = counts.bytes_here.saturating_add(header.size);
+                }
                 Some(blob) => self.refer(&blob, (&at, seq), &mut counts)?,
             }
         }
@@ -301,21 +296,69 @@ pub(super) fn named_blob(item: &Item) -> Option<BlobId> {
     BlobId::of(&ItemHeader::from_bytes(item.header.bytes().clone()).ok()?)
 }
 
+/// An item as its writer writes it: its header, and its content if that travels inside it.
+pub(super) type Draft = (ItemHeader, Bytes);
+
+/// An item for everybody.
+fn open(time: UnixTime, new: NewItem) -> Result<Draft, Refused> {
+    let NewItem { kind, name, content } = new;
+    match content {
+        _ if !is_content(kind) => Err(Refused::NotContent),
+        Content::Inline(body) => Ok(written(kind, time, name, body)),
+        Content::Blob(BlobId { size, .. }) if size <= limits::INLINE_BYTES as u64 => {
+            Err(Refused::TooSmall)
+        }
+        Content::Blob(BlobId { size, hash }) => {
+            let extensions = Default::default();
+            Ok((ItemHeader { kind, time, name, size, hash, extensions }, Bytes::new()))
+        }
+        Content::Sealed(..) => Err(Refused::WrongSeal),
+    }
+}
+
+/// An item for the members of a private channel: a letter, and the blob that it encloses.
+// spec: SYNC-42, SYNC-47
+fn sealed(
+    channel: &Channel,
+    time: UnixTime,
+    new: NewItem,
+    rng: &mut Rng,
+) -> Result<Draft, Refused> {
+    let NewItem { kind, name, content } = new;
+    let (content, enclosed) = match content {
+        _ if !is_content(kind) => return Err(Refused::NotContent),
+        Content::Inline(content) => (content, None),
+        Content::Sealed(blob, unsealing) if blob.size == sealed_size(unsealing.size) => {
+            (unsealing.to_bytes(), Some(blob))
+        }
+        Content::Blob(_) | Content::Sealed(..) => return Err(Refused::WrongSeal),
+    };
+    if content.len() > limits::SEALED_CONTENT_BYTES {
+        return Err(Refused::TooLargeToSeal);
+    }
+    let content = Opaque::new(content).ok_or(Refused::TooLargeToSeal)?;
+    let body = channel.seal(&Letter { name, content }, rng)?;
+    let (mut header, body) = written(kind, time, Label::default(), body);
+    if let Some(blob) = enclosed {
+        blob.enclose(&mut header);
+    }
+    Ok((header, body))
+}
+
 /// An item whose content travels inside it.
 pub(super) fn written(
     kind: ItemKind,
     time: UnixTime,
     name: Label<{ limits::NAME_BYTES }>,
     body: Bytes,
-) -> Result<(Item, Checked), Refused> {
+) -> Draft {
     let hash = Hash(*blake3::hash(&body).as_bytes());
     let size = body.len() as u64;
-    let header = ItemHeader { kind, time, name, size, hash, extensions: Default::default() };
-    finished(header, body)
+    (ItemHeader { kind, time, name, size, hash, extensions: Default::default() }, body)
 }
 
 /// An item and its leaf.
-fn finished(header: ItemHeader, body: Bytes) -> Result<(Item, Checked), Refused> {
+fn finished((header, body): Draft) -> Result<(Item, Checked), Refused> {
     if header.size > limits::BLOB_BYTES {
         return Err(Refused::TooLarge("the content"));
     }

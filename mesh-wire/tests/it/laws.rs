@@ -13,8 +13,9 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Checkpoint, Cvs, CvsWant, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant, Heard,
-    ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, SealedBody, Share, Summary, Want,
+    Checkpoint, Cvs, CvsWant, Enclosure, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant,
+    Heard, ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, Parents, SealedBody, Share,
+    Summary, Unsealing, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use proptest::test_runner::{Config, TestRunner};
@@ -94,6 +95,9 @@ laws! {
     epoch_keys: EpochKeys,
     sealed_body: SealedBody,
     letter: Letter,
+    enclosure: Enclosure,
+    unsealing: Unsealing,
+    parents: Parents,
     introduction: Introduction,
     answer: Answer,
     retry: Retry,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use mesh_wire::codec::{Extensions, List, Opaque, Problem, Reader};
+use mesh_wire::enclosure::BlobKey;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
@@ -15,9 +16,10 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
-    GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
-    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    Branch, Checkpoint, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Fork, Genesis, Grant,
+    GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState,
+    LogSummary, PageAsk, PageDrop, PageHave, Parents, Place, Right, SealedBody, Share, Summary,
+    Unsealing, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
@@ -62,6 +64,7 @@ as_bytes! {
     WriterId: value => &value.0;
     Token: value => &value.0;
     HopTag: value => &value.0;
+    BlobKey: value => &value.to_bytes();
 }
 
 impl<const MAX: usize> Show for Opaque<MAX> {
@@ -168,6 +171,10 @@ object! {
     EpochKey { log, sealed }
     SealedBody { epoch, sealed }
     Letter { name, content }
+    Enclosure { hash, size }
+    Unsealing { key, size, hash }
+    Parents { items }
+    Place { log, seq }
     PageAsk { handle, channel, hash, size, page }
     PageHave { serial, handle, groups }
     GroupsWant { handle, groups }
@@ -243,7 +250,7 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 12] = [
+pub(crate) const DECODERS: [(&str, Decoder); 15] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
@@ -253,6 +260,9 @@ pub(crate) const DECODERS: [(&str, Decoder); 12] = [
     ("EpochKeys", alone::<EpochKeys>),
     ("SealedBody", alone::<SealedBody>),
     ("Letter", alone::<Letter>),
+    ("Enclosure", alone::<Enclosure>),
+    ("Unsealing", alone::<Unsealing>),
+    ("Parents", alone::<Parents>),
     ("Introduction", alone::<Introduction>),
     ("Answer", alone::<Answer>),
     ("Retry", alone::<Retry>),

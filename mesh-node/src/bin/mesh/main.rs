@@ -103,7 +103,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Follow { link } => channel::follow(context, link),
         Command::Unfollow { channel } => channel::unfollow(context, channel),
         Command::Feed { channel, follow } => {
-            feed::feed(context, &Request::Feed { channel, follow })
+            feed::feed(context, &Request::Feed { channel, follow, chat: true })
         }
         Command::Get(wish) => get::get(context, wish),
         Command::Doctor { who } => about::doctor(context, who),
