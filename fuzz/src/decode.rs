@@ -9,7 +9,8 @@ use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::{ChannelLink, WriterLink};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, Retract, SealedBody,
+    Checkpoint, Enclosure, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, Parents,
+    Retract, SealedBody, Unsealing,
 };
 use mesh_wire::message::{Beacon, Message, read_frame};
 use mesh_wire::origin::{BundleProof, OriginHead};
@@ -60,6 +61,9 @@ pub fn genesis(data: &[u8]) {
     identity::<Retract>(data);
     identity::<SealedBody>(data);
     identity::<Letter>(data);
+    identity::<Enclosure>(data);
+    identity::<Unsealing>(data);
+    identity::<Parents>(data);
 }
 
 /// A name that a stranger chose.

@@ -115,7 +115,7 @@ fn check(publisher: &Sync<MemoryStore>, reader: &Sync<MemoryStore>, channel: &Ch
 
 /// The content of an item that is here.
 fn content(sync: &Sync<MemoryStore>, channel: &ChannelId, item: &ItemStatus) -> Bytes {
-    let Some(blob) = BlobId::of(&item.header) else {
+    let Some(blob) = item.blob else {
         let content = sync.content(channel, item.number).expect("memory does not fail");
         return content.expect("it is here");
     };

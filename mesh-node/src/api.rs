@@ -230,6 +230,11 @@ pub struct Item {
     pub writer: String,
     /// Whether it counts: it does not if its author wrote it after the right to had ended.
     pub valid: bool,
+    /// Whether it came when items that stand behind it had been told: only where items are told in
+    /// the order in which people read them.
+    pub late: bool,
+    /// Whether its author had read something that is not here: it may answer that.
+    pub gap: bool,
     /// When its author says it was written, in milliseconds since 1970.
     pub time_ms: u64,
     /// `text` or `file`.

@@ -219,6 +219,15 @@ impl Mesh {
         Ok(self.command(move |sync, now| sync.unfollow(now, &channel)).await??)
     }
 
+    /// The texts and files numbered from `shown` on, in the order in which people read what several
+    /// write: none before what its writer had read, and for the rest by time. What stands before an
+    /// item numbered below `shown`, which was told before, says that it came late. Only the newest
+    /// 1024 items have that order; those before come first, by their numbers, at most 256 at one
+    /// time. Ask again from the page's `next` on.
+    pub async fn chat(&self, channel: ChannelId, shown: u64) -> Result<api::Page, Error> {
+        self.ask(move |node, _, _| report::chat(node.sync(), &channel, shown)).await?
+    }
+
     /// The texts and files among the items with these numbers, of which at most 256 are looked at.
     pub async fn items(&self, channel: ChannelId, range: Range<u64>) -> Result<api::Page, Error> {
         self.ask(move |node, _, _| report::items(node.sync(), &channel, range)).await?
@@ -326,7 +335,7 @@ impl From<HomeError> for Error {
 impl From<ExportError> for Error {
     fn from(error: ExportError) -> Self {
         let kind = match &error {
-            ExportError::Damaged { .. } => ErrorKind::Verification,
+            ExportError::Damaged { .. } | ExportError::Unopened(_) => ErrorKind::Verification,
             ExportError::Name(_)
             | ExportError::Exists(_)
             | ExportError::Read { .. }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
-use mesh_wire::message::sync::ItemKind;
+use mesh_wire::message::sync::{ItemKind, Unsealing};
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Label, Now, UnixTime, limits};
 use thiserror::Error;
@@ -31,7 +31,7 @@ pub struct NewItem {
 
 /// Who may read a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Readers {
+pub enum Readers {
     /// Whoever knows it.
     Everybody,
     /// Whoever may write in it.
@@ -45,6 +45,8 @@ pub enum Content {
     Inline(Bytes),
     /// More than that, as a blob.
     Blob(BlobId),
+    /// A blob for a private channel: sealed, and what it takes to read it.
+    Sealed(BlobId, Unsealing),
 }
 
 /// Why a command was not done.
@@ -80,12 +82,15 @@ pub enum Refused {
          has let this node in"
     )]
     NoKey,
-    /// A blob for a private channel.
+    /// Too much to travel inside an item of a private channel.
     #[error(
-        "into a private channel go texts and files of at most {} kB as yet",
+        "a text in a private channel has at most {} kB: publish it as a file",
         limits::SEALED_CONTENT_BYTES >> 10
     )]
     TooLargeToSeal,
+    /// A blob for members that everybody could read, or the other way round.
+    #[error("a blob goes into a private channel sealed, and into no other")]
+    WrongSeal,
     /// Too many logs.
     #[error("no more than {} writers in the life of a channel", limits::LOGS - limits::SUCCESSIONS)]
     TooManyWriters,

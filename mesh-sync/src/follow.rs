@@ -275,7 +275,7 @@ impl<S: Store> Sync<S> {
         let source = self.peers.get(&link).map_or_else(Source::default, |peer| peer.source);
         let bytes = verified.items.iter().map(|(item, _)| item.body.bytes().len() as u64).sum();
         self.library.exchanged(id, |sums| sums.received(source, bytes));
-        let kept = self.library.keep(id, verified)?;
+        let kept = self.library.keep(id, verified, self.unix)?;
         if kept.rules == Rules::New {
             // What is void is fetched no longer.
             self.fetch.close_unnamed(&self.library, &mut self.peers)?;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | what the machine is and how it fails | `sync`, `health` |
 //! | what the owner can do and see | `command`, `authority`, `policy`, `status`, `event` |
+//! | in which order people read what several write | `chat` |
 //! | how a stranger's copy gets trusted | `merkle/proof` |
 //! | what an item, a head and a log are | `channel` |
 //! | how large content is cut and verified | `blob` |
@@ -33,6 +34,7 @@ extern crate std;
 mod authority;
 pub mod blob;
 mod channel;
+mod chat;
 mod clear;
 mod command;
 mod event;
@@ -55,7 +57,8 @@ mod sync;
 pub use blob::{BlobId, Outboard, OutboardBuilder};
 pub use channel::ChannelName;
 pub use channel::account::{Exchange, Files, Policy};
-pub use command::{Content, NewItem, Refused};
+pub use chat::Placed;
+pub use command::{Content, NewItem, Readers, Refused};
 pub use event::Event;
 pub use origin::{
     Bundle, Download, DownloadError, Internet, OriginState, OriginStatus, Servers, is_origin,

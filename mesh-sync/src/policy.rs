@@ -109,7 +109,7 @@ impl<S: Store> Sync<S> {
     /// The blob that an item names; `None` if its content travels inside it.
     fn content_of(&self, channel: &ChannelId, number: u64) -> Result<Option<BlobId>, Refused> {
         let (item, _) = self.item(channel, number)?.ok_or(Refused::NoSuchItem)?;
-        Ok(BlobId::of(&item.header))
+        Ok(item.blob)
     }
 
     /// Whether a channel lacks a blob that comes as soon as somebody around has it.

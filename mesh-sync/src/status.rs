@@ -6,13 +6,14 @@ use core::ops::Range;
 use bytes::Bytes;
 use mesh_wire::codec::Wire;
 use mesh_wire::id::WriterId;
-use mesh_wire::message::sync::{Item, ItemHeader, Right};
+use mesh_wire::message::sync::{Item, ItemHeader, Right, Unsealing};
 use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
 use crate::blob::{BlobId, PageId};
 use crate::channel::account::{Exchange, Policy};
 use crate::channel::charter::Writer;
-use crate::channel::{Channel, ChannelName, LogId, epoch, item};
+use crate::channel::epoch::Opened;
+use crate::channel::{Channel, ChannelName, LogId, item, parents};
 use crate::command::Refused;
 use crate::library::{Gone, expiry, is_content};
 use crate::peer::Matched;
@@ -115,10 +116,16 @@ pub struct ItemStatus {
     pub writer_name: ChannelName,
     /// Whether it counts: a writer's right had not ended before it.
     pub is_valid: bool,
-    /// What its writer says about it.
+    /// Its writer had read something that is not here.
+    pub has_gap: bool,
+    /// What its writer says about it, as far as that is not sealed to others.
     pub header: ItemHeader,
     /// When its content goes, if it does.
     pub expires: Option<UnixTime>,
+    /// The blob in which its content comes, if it does not travel inside it.
+    pub blob: Option<BlobId>,
+    /// What it takes to read that blob, if it is sealed.
+    pub unsealing: Option<Unsealing>,
     /// How much of its content is here.
     pub state: ItemState,
     /// Whether its content stays, whatever happens.
@@ -256,7 +263,7 @@ impl<S: Store> Sync<S> {
             return Ok(None);
         }
         let Some((status, body)) = self.read(channel, number)? else { return Ok(None) };
-        if BlobId::of(&status.header).is_some() || status.state != ItemState::Here {
+        if status.blob.is_some() || status.state != ItemState::Here {
             return Ok(Some((status, None)));
         }
         if !item::holds(&status.header, &body) {
@@ -355,7 +362,7 @@ impl<S: Store> Sync<S> {
         }
     }
 
-    fn arrived_in(&self, channel: &ChannelId) -> Result<u64, Refused> {
+    pub(crate) fn arrived_in(&self, channel: &ChannelId) -> Result<u64, Refused> {
         let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
         if known.damaged { Err(Refused::Damaged) } else { Ok(known.counts.arrived) }
     }
@@ -368,27 +375,43 @@ impl<S: Store> Sync<S> {
         number: u64,
     ) -> Result<Option<(ItemStatus, Bytes)>, Refused> {
         let (at, seq) = self.library.place(channel, number)?.ok_or_else(damaged)?;
-        let known = self.library.channels.get(channel).ok_or(Refused::NoSuchChannel)?;
+        self.read_at(&at, seq, number)
+    }
+
+    /// The same, where it is known to stand.
+    pub(crate) fn read_at(
+        &self,
+        at: &LogId,
+        seq: u64,
+        number: u64,
+    ) -> Result<Option<(ItemStatus, Bytes)>, Refused> {
+        let known = self.library.channels.get(&at.channel).ok_or(Refused::NoSuchChannel)?;
         if seq >= known.size(at.log) {
             return Ok(None);
         }
         let writer = known.charter.writer(at.log).ok_or_else(damaged)?;
-        let item = self.library.item(&at, seq)?.ok_or_else(damaged)?;
-        let mut body = item.body.bytes().clone();
-        let mut header = header(item)?;
+        let item = self.library.item(at, seq)?.ok_or_else(damaged)?;
+        let body = item.body.bytes().clone();
+        let header = header(item)?;
         let is_sealed = known.charter.is_private() && is_content(header.kind);
-        let letter = is_sealed.then(|| known.open(&body)).flatten();
-        let state = match BlobId::of(&header) {
+        // Only letters enclose what is read in their place.
+        let blob = BlobId::of(&header).filter(|blob| is_sealed || blob.hash == header.hash);
+        let is_bare = item::is_bare(&header, &body);
+        let opened = match is_sealed && !is_bare {
+            true => known.open(&header, &body),
+            false => None,
+        };
+        let state = match blob {
             _ if is_content(header.kind)
-                && let Some(gone) = self.library.gone(&at, seq)? =>
+                && let Some(gone) = self.library.gone(at, seq)? =>
             {
                 match gone {
                     Gone::Expired => ItemState::Expired,
                     Gone::Retracted(_) => ItemState::Retracted,
                 }
             }
-            _ if item::is_bare(&header, &body) => ItemState::Known,
-            _ if is_sealed && letter.is_none() => ItemState::Sealed,
+            _ if is_bare => ItemState::Known,
+            _ if is_sealed && opened.is_none() => ItemState::Sealed,
             None => ItemState::Here,
             Some(blob) => match self.blob(&blob)? {
                 whole if whole.is_complete() => ItemState::Here,
@@ -396,12 +419,11 @@ impl<S: Store> Sync<S> {
                 part => ItemState::Partial(part.bytes_here),
             },
         };
-        if let Some(letter) = letter {
-            header = epoch::read(&header, &letter);
-            body = letter.content.into_bytes();
-        }
-        let (is_pinned, unfetched) = match BlobId::of(&header) {
-            Some(blob) => self.prospects(channel, &blob)?,
+        let Opened { header, body, unsealing } =
+            opened.unwrap_or(Opened { header, body, unsealing: None });
+        let named = parents::of(at.log, &header);
+        let (is_pinned, unfetched) = match blob {
+            Some(blob) => self.prospects(&at.channel, &blob)?,
             None => (false, None),
         };
         let status = ItemStatus {
@@ -410,7 +432,10 @@ impl<S: Store> Sync<S> {
             writer_name: writer.name.clone(),
             is_valid: seq < writer.most,
             expires: expiry(&header),
+            has_gap: named.iter().any(|parent| parent.seq >= known.valid(parent.log)),
             header,
+            blob,
+            unsealing,
             state,
             is_pinned,
             unfetched,

@@ -31,6 +31,8 @@ pub struct Sync<S: Store> {
     pub(crate) health: Health,
     pub(crate) origins: Origins,
     pub(crate) rng: Rng,
+    /// The owner's clock when the last input came.
+    pub(crate) unix: UnixTime,
     /// Channels of which something new is known: who writes them, or what others have.
     pub(crate) unsettled: BTreeSet<ChannelId>,
     commit_at: Option<Time>,
@@ -54,6 +56,7 @@ impl<S: Store> Sync<S> {
             health: Health::default(),
             origins: Origins::new(rng.fork("origins")),
             rng,
+            unix: UnixTime(0),
             unsettled: BTreeSet::new(),
             commit_at: None,
             chores_at: None,
@@ -303,6 +306,7 @@ impl<S: Store> Machine for Sync<S> {
     type Event = Event;
 
     fn handle(&mut self, now: Now, input: Input<SyncMessage>) {
+        self.unix = now.unix;
         let outcome = match input {
             Input::LinkUp(link, info) => {
                 self.link_up(link, info);

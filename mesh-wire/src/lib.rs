@@ -10,6 +10,7 @@
 //! | what a message looks like | [`message`] |
 //! | how bytes become values and back | [`codec`] |
 //! | how two strangers get a sealed link | [`handshake`], [`session`] |
+//! | how content is sealed for those who are not there | [`sealed`], [`enclosure`] |
 //! | why a number was chosen | [`limits`] |
 #![no_std]
 #![cfg_attr(
@@ -24,6 +25,7 @@ extern crate std;
 pub mod address;
 pub mod admission;
 pub mod codec;
+pub mod enclosure;
 pub mod fault;
 pub mod fragment;
 pub mod handshake;

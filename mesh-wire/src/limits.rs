@@ -212,9 +212,18 @@ pub const NAME_BYTES: usize = 512;
 pub const CHANNEL_NAME_BYTES: usize = 64;
 /// Content that travels inside its item, in bytes; larger content is a blob.
 pub const INLINE_BYTES: usize = 16 << 10;
-/// Content that goes into a private channel, in bytes: with its name and the seal it travels inside
-/// its item.
+/// Content of a private channel that travels inside its item, in bytes, with its name and the seal;
+/// larger content is a sealed blob.
 pub const SEALED_CONTENT_BYTES: usize = 15 << 10;
+/// Longest letter of a private channel, its padding included: sealed it fits into an item.
+pub const LETTER_BYTES: usize = 16_320;
+/// Items of other logs that an item names as read before it: what a few people write at the same
+/// time; who reads more at once names the newest.
+pub const PARENTS: usize = 8;
+/// Items that are put in the order of a chat at one time: the newest.
+pub const CHAT_ITEMS: usize = 1024;
+/// How far ahead of its arrival an item may be shown to be written: clocks are not better.
+pub const AHEAD_TIME: Duration = Duration::from_secs(120);
 /// Longest item header, in bytes.
 pub const HEADER_BYTES: usize = 1024;
 /// Items in one message: one signature pays for all of them.

@@ -26,6 +26,7 @@ DATAGRAM_BYTES = 1232
 SHARED_CHANNELS = 512
 LOGS = 64
 RETRACTED_ITEMS = 256
+PARENTS = 8
 NAME_BYTES = 512
 INLINE_BYTES = 16384
 HEADER_BYTES = 1024
@@ -177,6 +178,7 @@ TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN)
 EPOCH_KEY = layout(log=U32, sealed=fixed(80))
 RETRACTED = layout(log=U32, seq=U64)
+PLACE = layout(log=U32, seq=U64)
 LOG_STATE = layout(log=U32, size=U64, root=HASH, state=code("Open", "Ended"))
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
 BRANCH = layout(
@@ -268,6 +270,9 @@ ALONE = {
     "Retract": layout(items=many(RETRACTED, RETRACTED_ITEMS), extensions=EXTENSIONS),
     "SealedBody": layout(epoch=U32, sealed=blob(INLINE_BYTES)),
     "Letter": layout(name=label(NAME_BYTES), content=blob(INLINE_BYTES)),
+    "Enclosure": layout(hash=HASH, size=U64),
+    "Unsealing": layout(key=HASH, size=U64, hash=HASH),
+    "Parents": layout(items=many(PLACE, PARENTS)),
     "Introduction": INTRODUCTION,
     "Answer": layout(versions=many(U8, VERSIONS), choice=U8, introduction=INTRODUCTION),
     "Retry": layout(hello=NONCE, cookie=NONCE),

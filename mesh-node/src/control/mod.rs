@@ -162,6 +162,9 @@ pub enum Request {
         channel: String,
         /// Whether to go on with those to come.
         follow: bool,
+        /// Whether in the order in which people read what several write: [`crate::Mesh::chat`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        chat: bool,
     },
     /// Waits for items and writes each to a file: [`Answer::Progress`] from time to time, and one
     /// [`Answer::Got`] or [`Answer::Missed`] for each.

@@ -41,7 +41,7 @@ fn requests_have_a_stable_form() {
     );
     check(
         r#"{"feed":{"channel":"news","follow":true}}"#,
-        &Request::Feed { channel: "news".into(), follow: true },
+        &Request::Feed { channel: "news".into(), follow: true, chat: false },
     );
     check(
         r#"{"get":{"channel":"news","items":"all","to":{"directory":"/tmp"},"replace":false}}"#,

@@ -3,6 +3,7 @@
 
 mod folder;
 mod name;
+mod sealed;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use mesh_sync::Outboard;
 use mesh_sync::blob::group_hash;
 use mesh_wire::Hash;
+use mesh_wire::message::sync::Unsealing;
 use thiserror::Error;
 
 use crate::store::{PumpError, pump};
@@ -23,9 +25,9 @@ pub use name::{UnsafeName, safe_name};
 
 /// What is written.
 pub struct Content<'a> {
-    /// BLAKE3 of all bytes.
+    /// BLAKE3 of all bytes, as they are here.
     pub hash: Hash,
-    /// Number of bytes.
+    /// Number of bytes, as they are here.
     pub size: u64,
     /// Where they are.
     pub bytes: Bytes<'a>,
@@ -42,6 +44,8 @@ pub enum Bytes<'a> {
         /// What group number `n` is verified against: its chaining value, or the hash of the blob
         /// if it is the only group.
         value: &'a mut dyn FnMut(u64) -> Option<Hash>,
+        /// What it takes to read it, if it is sealed.
+        unsealing: Option<&'a Unsealing>,
     },
 }
 
@@ -63,6 +67,10 @@ pub enum ExportError {
         /// The first group that is wrong.
         group: u64,
     },
+    /// Its writer has sealed something else than it said.
+    #[error("{} is not written: its writer's key does not open it, or opens something else",
+        .0.display())]
+    Unopened(PathBuf),
     /// The copy here could not be read.
     #[error("cannot read the copy of {} in this node's home: {source}", .path.display())]
     Read {
@@ -201,9 +209,14 @@ fn write(
             temporary.file().write_all_at(bytes, 0).map_err(failed)?;
             progress(bytes.len() as u64);
         }
-        Bytes::Blob { file, value } => {
+        Bytes::Blob { file, value, unsealing } => {
             let from = Blob { file, value, hash: content.hash, size: content.size };
-            copy_blob(path, from, temporary.file(), progress)?;
+            match unsealing {
+                Some(unsealing) => {
+                    sealed::copy(path, (from, unsealing), temporary.file(), progress)?;
+                }
+                None => copy_blob(path, from, temporary.file(), progress)?,
+            }
         }
     }
     temporary.keep(&target.name, target.existing).map_err(|source| {

@@ -8,6 +8,7 @@ use std::thread;
 
 use super::*;
 use mesh_wire::Rng;
+use mesh_wire::enclosure::{BlobKey, OPEN_GROUP_BYTES, Sealer};
 use mesh_wire::limits::GROUP_BYTES;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
@@ -87,7 +88,7 @@ fn k_04_a_blob_is_verified_group_by_group_before_it_is_written() {
         let write = |hash: Hash, values: &[Hash], progress: &mut dyn FnMut(u64)| {
             let file = File::open(&stored).unwrap();
             let mut value = |group: u64| values.get(group as usize).copied();
-            let bytes = Bytes::Blob { file: &file, value: &mut value };
+            let bytes = Bytes::Blob { file: &file, value: &mut value, unsealing: None };
             let content = Content { hash, size: size as u64, bytes };
             export_file(&target, Existing::Keep, content, progress)
         };
@@ -113,6 +114,66 @@ fn k_04_a_blob_is_verified_group_by_group_before_it_is_written() {
         let mut told = 0;
         write(hash, &values, &mut |more| told += more).unwrap();
         assert_eq!(told, size as u64);
+        assert!(fs::read(&target).unwrap() == bytes);
+        fs::remove_file(&target).unwrap();
+    }
+}
+
+// spec: SYNC-47
+#[test]
+fn k_04_a_sealed_blob_is_verified_and_opened_group_by_group() {
+    let (temp, inside) = place();
+    let stored = temp.path().join("stored");
+    for size in [15_361, 65_520, 300_000] {
+        let bytes: Vec<u8> = (0..size).map(|i| (i / 255) as u8 | 1).collect();
+        let key = BlobKey::from_array([size as u8; 32]);
+        let hash = Hash(*blake3::hash(&bytes).as_bytes());
+        let unsealing = Unsealing { key, size: size as u64, hash };
+        let sealer = Sealer::new(crate::cipher::make, &unsealing.key, size as u64);
+        let mut sealed = Vec::new();
+        for group in 0..sealer.groups() {
+            let start = (group as usize * OPEN_GROUP_BYTES).min(size);
+            let end = (start + sealer.group_bytes(group)).min(size);
+            let mut some = bytes[start..end].to_vec();
+            some.resize(sealer.group_bytes(group), 0);
+            sealer.seal(group, &mut some);
+            sealed.extend_from_slice(&some);
+        }
+        let target = inside.join(size.to_string());
+        let total = sealed.len() as u64;
+        let write = |stored_bytes: &[u8], signed: &[u8], unsealing: &Unsealing| {
+            fs::write(&stored, stored_bytes).unwrap();
+            let values: Vec<_> = (0..)
+                .zip(signed.chunks(GROUP_BYTES))
+                .map(|(group, bytes)| group_hash(total, group, bytes))
+                .collect();
+            let hash = Hash(*blake3::hash(signed).as_bytes());
+            let file = File::open(&stored).unwrap();
+            let mut value = |group: u64| values.get(group as usize).copied();
+            let unsealing = Some(unsealing);
+            let bytes = Bytes::Blob { file: &file, value: &mut value, unsealing };
+            let content = Content { hash, size: total, bytes };
+            export_file(&target, Existing::Keep, content, &mut |_| {})
+        };
+        let unopened = |result: Result<(), ExportError>| {
+            let error = result.unwrap_err();
+            assert!(matches!(error, ExportError::Unopened(_)), "{error}");
+            assert_eq!(all(&inside).len(), 1, "part of it was written");
+        };
+        // The copy has rotted, or ends early.
+        let mut flipped = sealed.clone();
+        flipped[sealed.len() - 1] ^= 1;
+        for copy in [&flipped[..], &sealed[..sealed.len() - 1]] {
+            let error = write(copy, &sealed, &unsealing).unwrap_err();
+            assert!(matches!(error, ExportError::Damaged { .. }), "{error}");
+            assert_eq!(all(&inside).len(), 1, "part of it was written");
+        }
+        // The writer lies: what was signed does not open, with this key or to this.
+        unopened(write(&flipped, &flipped, &unsealing));
+        let wrong = BlobKey::from_array([250; 32]);
+        unopened(write(&sealed, &sealed, &Unsealing { key: wrong, ..unsealing.clone() }));
+        unopened(write(&sealed, &sealed, &Unsealing { hash: Hash([1; 32]), ..unsealing.clone() }));
+        write(&sealed, &sealed, &unsealing).unwrap();
         assert!(fs::read(&target).unwrap() == bytes);
         fs::remove_file(&target).unwrap();
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use async_channel::Receiver;
 use futures_lite::future::block_on;
-use mesh_sync::{BlobId, Content, ItemState, NewItem, Outboard};
+use mesh_sync::{BlobId, Content, ItemState, ItemStatus, NewItem, Outboard, Readers};
 use mesh_wire::message::sync::ItemKind;
 use mesh_wire::{ChannelId, Hash, UnixTime, limits};
 
@@ -47,15 +47,15 @@ impl Mesh {
         progress: impl FnMut(u64) + Send + 'static,
     ) -> Result<api::Published, Error> {
         let blobs = self.blobs().await?;
-        let largest = match self.channel(channel).await?.private {
-            true => limits::SEALED_CONTENT_BYTES as u64,
-            false => u64::MAX,
+        let readers = match self.channel(channel).await?.private {
+            true => Readers::Members,
+            false => Readers::Everybody,
         };
         let publishing = Publishing {
             mesh: self.clone(),
             channel,
             expires: expires_ms.map(UnixTime),
-            largest,
+            readers,
             blobs,
             batch: Batch::default(),
             signing: None,
@@ -92,7 +92,7 @@ impl Mesh {
                 return Ok(api::Progress { have: 0, size: 0, sources: Vec::new() });
             };
             let (size, have) = (item.header.size, super::report::have(&item));
-            let blob = BlobId::of(&item.header);
+            let blob = item.blob;
             let sources = blob.map(|blob| super::report::sources(sync, &blob, media));
             if let Some(blob) = blob.filter(|_| item.state != ItemState::Here) {
                 node.sync_mut(now, |sync| sync.prefer(now, blob));
@@ -113,8 +113,7 @@ struct Publishing {
     channel: ChannelId,
     /// When their content goes.
     expires: Option<UnixTime>,
-    /// Bytes of what the channel takes.
-    largest: u64,
+    readers: Readers,
     blobs: Blobs,
     batch: Batch,
     /// The batch that the loop signs now: how many items, and what becomes of them.
@@ -135,7 +134,7 @@ impl Publishing {
         for path in paths {
             for found in Walk::new(path, &home).map_err(Error::failed)? {
                 let imported = found.map_err(ImportError::Skipped).and_then(|found| {
-                    import::import(&found, &self.blobs, &mut |bytes| {
+                    import::import(&found, &self.blobs, self.readers, &mut |bytes| {
                         read += bytes;
                         progress(read);
                     })
@@ -159,20 +158,18 @@ impl Publishing {
 
     fn take(&mut self, imported: import::Imported) -> Result<(), Error> {
         let import::Imported { name, hash, size, content } = imported;
-        if size > self.largest {
-            let reason = mesh_sync::Refused::TooLargeToSeal.to_string();
-            self.published.skipped.push(api::Skipped { path: name.to_string(), reason });
-            return Ok(());
-        }
         let content = match content {
             import::Content::Inline(bytes) => {
                 self.batch.bytes += bytes.len();
                 Content::Inline(bytes)
             }
-            import::Content::Blob { staged, outboard } => {
+            import::Content::Blob { staged, outboard, unsealing } => {
                 let blob = outboard.id();
                 self.batch.staged.push((staged, outboard));
-                Content::Blob(blob)
+                match unsealing {
+                    Some(unsealing) => Content::Sealed(blob, unsealing),
+                    None => Content::Blob(blob),
+                }
             }
         };
         let (kind, expires) = (ItemKind::File, self.expires);
@@ -325,8 +322,7 @@ impl Export {
 
 /// An item that is here.
 struct Ready {
-    seq: u64,
-    header: mesh_wire::message::sync::ItemHeader,
+    item: ItemStatus,
     body: bytes::Bytes,
     sources: Vec<api::Source>,
 }
@@ -357,12 +353,12 @@ fn ready(
         if only.is_some_and(|only| never_comes || only != item.header.kind) {
             continue;
         }
-        let blob = BlobId::of(&item.header);
+        let blob = item.blob;
         if item.state == ItemState::Here {
             let sources = blob.map(|blob| super::report::sources(sync, &blob, media));
             size += item.header.size;
             let (body, sources) = (body.unwrap_or_default(), sources.unwrap_or_default());
-            ready.push(Ready { seq, header: item.header, body, sources });
+            ready.push(Ready { item, body, sources });
             continue;
         }
         away.push(seq);
@@ -382,12 +378,12 @@ impl Ready {
         place: &mut Place,
         progress: &mut impl FnMut(api::Progress),
     ) -> Option<Exported> {
-        let (seq, size, mut have) = (self.seq, self.header.size, 0);
+        let (seq, size, mut have) = (self.item.number, self.item.header.size, 0);
         let mut progress = |bytes| {
             have += bytes;
             progress(api::Progress { have, size, sources: Vec::new() });
         };
-        let name = self.header.name.as_str();
+        let name = self.item.header.name.as_str();
         let path = self.with_content((mesh, blobs), |content| match place {
             Place::File(path, existing) => {
                 export::export_file(path, *existing, content, &mut progress)?;
@@ -404,11 +400,12 @@ impl Ready {
         (mesh, blobs): (&Mesh, &Blobs),
         write: impl FnOnce(export::Content<'_>) -> Result<R, export::ExportError>,
     ) -> Result<Option<R>, Error> {
-        let (hash, size) = (self.header.hash, self.header.size);
-        let Some(blob) = BlobId::of(&self.header) else {
+        let Some(blob) = self.item.blob else {
+            let (hash, size) = (self.item.header.hash, self.item.header.size);
             let bytes = export::Bytes::Inline(&self.body);
             return Ok(Some(write(export::Content { hash, size, bytes })?));
         };
+        let BlobId { hash, size } = blob;
         let is_here = || {
             let status = block_on(mesh.command(move |sync, _| sync.blob(&blob)))??;
             Ok::<bool, Error>(status.is_complete())
@@ -426,7 +423,8 @@ impl Ready {
             }
             page.1.get((group % limits::PAGE_CVS as u64) as usize).copied()
         };
-        let bytes = export::Bytes::Blob { file: &file, value: &mut value };
+        let unsealing = self.item.unsealing.as_ref();
+        let bytes = export::Bytes::Blob { file: &file, value: &mut value, unsealing };
         let written = write(export::Content { hash, size, bytes });
         if let Err(export::ExportError::Damaged { group, .. }) = &written {
             if !is_here()? {

@@ -6,7 +6,7 @@ use mesh_sync::{
 };
 use mesh_transport::State;
 use mesh_wire::message::sync::{ItemKind, Right};
-use mesh_wire::{ChannelId, LinkId, Now, UnixTime};
+use mesh_wire::{ChannelId, LinkId, Now, UnixTime, limits};
 
 use super::DiskNode;
 use crate::driver::Media;
@@ -92,6 +92,25 @@ pub(super) fn items(
     Ok(api::Page { items: items.collect::<Result<_, _>>()?, next: end.max(range.start) })
 }
 
+/// The same for people: the newest in the order of a chat.
+pub(super) fn chat(
+    sync: &Sync<DiskStore>,
+    channel: &ChannelId,
+    shown: u64,
+) -> Result<api::Page, Error> {
+    let here = sync.channel(channel).map_or(0, |status| status.items);
+    let first = here.saturating_sub(limits::CHAT_ITEMS as u64);
+    if shown < first || shown >= here {
+        return items(sync, channel, shown..first);
+    }
+    let mut page = api::Page { items: Vec::new(), next: here };
+    for placed in sync.chat(channel, shown)? {
+        let item = item(sync, channel, placed.item)?;
+        page.items.extend(item.map(|item| api::Item { late: placed.is_late, ..item }));
+    }
+    Ok(page)
+}
+
 /// Everybody who may write in a channel, or could.
 pub(super) fn writers(
     sync: &Sync<DiskStore>,
@@ -141,17 +160,24 @@ fn item(
         | ItemKind::Retract => return Ok(None),
     };
     let UnixTime(time_ms) = status.header.time;
+    let (hash, size) = match (status.state, status.blob) {
+        // Who cannot read it sees what it keeps for others.
+        (ItemState::Sealed, Some(blob)) => (blob.hash, blob.size),
+        _ => (status.header.hash, status.header.size),
+    };
     Ok(Some(api::Item {
         seq: status.number,
         author: status.writer.to_string(),
         writer: status.writer_name.to_string(),
         valid: status.is_valid,
+        late: false,
+        gap: status.has_gap,
         time_ms,
         kind: kind.into(),
         name: status.header.name.to_string(),
         text: String::from_utf8_lossy(&text).into_owned(),
-        blob: status.header.hash.to_string(),
-        size: status.header.size,
+        blob: hash.to_string(),
+        size,
         state: match status.state {
             ItemState::Here => "here",
             ItemState::Partial(_) => "partial",
@@ -179,7 +205,8 @@ fn item(
 pub(super) fn have(item: &ItemStatus) -> u64 {
     match item.state {
         ItemState::Here => item.header.size,
-        ItemState::Partial(bytes) => bytes,
+        // A sealed blob is a little larger than its content.
+        ItemState::Partial(bytes) => bytes.min(item.header.size),
         ItemState::Known | ItemState::Sealed | ItemState::Retracted | ItemState::Expired => 0,
     }
 }

@@ -1,5 +1,6 @@
 //! Reads what a user publishes: each file once, hashed while it is copied into the home.
 
+mod seal;
 mod walk;
 
 use std::fs::{File, Metadata};
@@ -8,9 +9,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use mesh_sync::{Outboard, StoreError};
+use mesh_sync::{Outboard, Readers, StoreError};
 use mesh_wire::label::BadLabel;
-use mesh_wire::limits::{BLOB_BYTES, INLINE_BYTES, NAME_BYTES};
+use mesh_wire::limits::{BLOB_BYTES, INLINE_BYTES, NAME_BYTES, SEALED_CONTENT_BYTES};
+use mesh_wire::message::sync::Unsealing;
 use mesh_wire::{Hash, Label};
 use thiserror::Error;
 
@@ -23,7 +25,7 @@ pub use walk::{Found, Walk};
 pub struct Imported {
     /// What readers will see: a path relative to what the user named, with `/`.
     pub name: Label<NAME_BYTES>,
-    /// BLAKE3 of all bytes.
+    /// BLAKE3 of all bytes, as they were read.
     pub hash: Hash,
     /// Number of bytes.
     pub size: u64,
@@ -34,7 +36,8 @@ pub struct Imported {
 /// Where the bytes of an imported file are.
 #[derive(Debug)]
 pub enum Content {
-    /// At most [`INLINE_BYTES`] of them: they travel inside their item.
+    /// At most [`INLINE_BYTES`] of them, for members [`SEALED_CONTENT_BYTES`]: they travel inside
+    /// their item.
     Inline(Bytes),
     /// Copied, and waiting to be placed in the store.
     Blob {
@@ -42,6 +45,8 @@ pub enum Content {
         staged: Staged,
         /// What it takes to serve it.
         outboard: Outboard,
+        /// What it takes to read it, if it is sealed: the copy is.
+        unsealing: Option<Unsealing>,
     },
 }
 
@@ -99,14 +104,15 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// Reads a file that [`Walk`] found: into memory if it is small, else into a staged copy that is
-/// durable once it is placed and the store has committed. `progress` is told the bytes of each
-/// step.
+/// Reads a file that [`Walk`] found: into memory if it is small, else into a staged copy, sealed if
+/// only members are to read it, that is durable once it is placed and the store has committed.
+/// `progress` is told the bytes of each step.
 ///
 /// Blocks on the disk: for a worker thread.
 pub fn import(
     found: &Found,
     blobs: &Blobs,
+    readers: Readers,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Imported, ImportError> {
     let unreadable = |error| found.skipped(Reason::Unreadable(error));
@@ -116,7 +122,11 @@ pub fn import(
     if size > BLOB_BYTES {
         return Err(found.skipped(Reason::TooLarge).into());
     }
-    let (hash, content) = if size <= INLINE_BYTES as u64 {
+    let inline = match readers {
+        Readers::Everybody => INLINE_BYTES,
+        Readers::Members => SEALED_CONTENT_BYTES,
+    };
+    let (hash, content) = if size <= inline as u64 {
         // One byte more than there should be tells of growth.
         let mut bytes = Vec::with_capacity(size as usize + 1);
         (&file).take(size + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -126,7 +136,10 @@ pub fn import(
         progress(size);
         (Hash(*blake3::hash(&bytes).as_bytes()), Content::Inline(bytes.into()))
     } else {
-        stage(found, (&file, size), blobs, progress)?
+        match readers {
+            Readers::Everybody => stage(found, (&file, size), blobs, progress)?,
+            Readers::Members => seal::seal(found, (&file, size), blobs, progress)?,
+        }
     };
     if has_changed(&before, &file.metadata().map_err(unreadable)?) {
         return Err(found.skipped(Reason::Changed).into());
@@ -166,7 +179,7 @@ fn stage(
         }
     }
     let outboard = outboard.finish().ok_or_else(|| found.skipped(Reason::Changed))?;
-    Ok((outboard.id().hash, Content::Blob { staged, outboard }))
+    Ok((outboard.id().hash, Content::Blob { staged, outboard, unsealing: None }))
 }
 
 fn has_changed(before: &Metadata, after: &Metadata) -> bool {

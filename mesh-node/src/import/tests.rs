@@ -10,6 +10,8 @@ use std::time::SystemTime;
 use super::*;
 use crate::home::Home;
 use crate::store::DiskStore;
+use mesh_wire::enclosure::{Sealer, sealed_size};
+use mesh_wire::limits::GROUP_BYTES;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
@@ -45,7 +47,7 @@ impl Place {
     fn import(&self, path: impl Into<PathBuf>) -> Result<Imported, ImportError> {
         let (found, skipped) = self.walk(path);
         assert!(skipped.is_empty(), "{skipped:?}");
-        import(&found[0], &self.blobs, &mut |_| {})
+        import(&found[0], &self.blobs, Readers::Everybody, &mut |_| {})
     }
 
     fn incoming(&self) -> usize {
@@ -91,7 +93,8 @@ fn files_of_every_size_arrive_whole_under_their_hash() {
         fs::write(&path, &bytes).unwrap();
         let (found, _) = place.walk(&path);
         let mut told = 0;
-        let imported = import(&found[0], &place.blobs, &mut |more| told += more).unwrap();
+        let imported =
+            import(&found[0], &place.blobs, Readers::Everybody, &mut |more| told += more).unwrap();
         assert_eq!(told, size as u64);
         assert_eq!((imported.name.as_str(), imported.size), ("file", size as u64));
         assert_eq!(imported.hash.0, *blake3::hash(&bytes).as_bytes(), "{size}");
@@ -100,9 +103,10 @@ fn files_of_every_size_arrive_whole_under_their_hash() {
                 assert!(size <= INLINE_BYTES);
                 assert_eq!(inline, bytes);
             }
-            Content::Blob { staged, outboard } => {
+            Content::Blob { staged, outboard, unsealing } => {
                 assert!(size > INLINE_BYTES);
                 assert_eq!(outboard.id().hash, imported.hash);
+                assert_eq!(unsealing, None);
                 staged.place(&imported.hash).unwrap();
                 let mut copy = Vec::new();
                 place.blobs.open(&imported.hash).unwrap().read_to_end(&mut copy).unwrap();
@@ -110,6 +114,71 @@ fn files_of_every_size_arrive_whole_under_their_hash() {
             }
         }
     }
+    assert_eq!(place.incoming(), 0);
+}
+
+// spec: SYNC-47, SYNC-48
+#[test]
+fn what_is_for_members_is_sealed_before_it_is_written() {
+    let place = place();
+    let path = place.dir().join("file");
+    for size in [15_360, 15_361, 16_384, 65_520, 65_521, 300_000, 1 << 20, (5 << 20) + 12_345] {
+        let bytes = content(size);
+        fs::write(&path, &bytes).unwrap();
+        let (found, _) = place.walk(&path);
+        let mut told = 0;
+        let mut progress = |more| told += more;
+        let imported = import(&found[0], &place.blobs, Readers::Members, &mut progress).unwrap();
+        assert_eq!((told, imported.size), (size as u64, size as u64));
+        assert_eq!(imported.hash.0, *blake3::hash(&bytes).as_bytes());
+        let (staged, outboard, unsealing) = match imported.content {
+            Content::Inline(inline) => {
+                assert!(size == SEALED_CONTENT_BYTES && inline == bytes);
+                continue;
+            }
+            Content::Blob { staged, outboard, unsealing } => (staged, outboard, unsealing.unwrap()),
+        };
+        assert_eq!(outboard.id().size, sealed_size(size as u64));
+        assert_eq!((unsealing.size, unsealing.hash), (imported.size, imported.hash));
+        let hash = outboard.id().hash;
+        staged.place(&hash).unwrap();
+        let mut copy = Vec::new();
+        place.blobs.open(&hash).unwrap().read_to_end(&mut copy).unwrap();
+        assert_eq!(*blake3::hash(&copy).as_bytes(), hash.0);
+        for piece in bytes.chunks(1000).map(|piece| &piece[..piece.len().min(32)]) {
+            assert!(piece.len() < 32 || !copy.windows(32).any(|window| window == piece));
+            if size > 100_000 {
+                break;
+            }
+        }
+        let sealer = Sealer::new(crate::cipher::make, &unsealing.key, unsealing.size);
+        let mut opened = Vec::new();
+        for (sealed, group) in copy.chunks(GROUP_BYTES).zip(0..) {
+            let mut sealed = sealed.to_vec();
+            sealer.open(group, &mut sealed).unwrap();
+            opened.extend_from_slice(&sealed);
+        }
+        assert!(opened[..size] == bytes && opened[size..].iter().all(|byte| *byte == 0));
+    }
+    assert_eq!(place.incoming(), 0);
+}
+
+/// Each time another key: nobody finds out by its hash who else has a file.
+// spec: SYNC-47
+#[test]
+fn one_file_is_sealed_under_a_new_key_each_time() {
+    let place = place();
+    let path = place.dir().join("file");
+    fs::write(&path, content(100_000)).unwrap();
+    let (found, _) = place.walk(&path);
+    let seal = || {
+        let imported = import(&found[0], &place.blobs, Readers::Members, &mut |_| {}).unwrap();
+        let Content::Blob { outboard, unsealing, .. } = imported.content else { panic!() };
+        (outboard.id().hash, unsealing.unwrap())
+    };
+    let (one, other) = (seal(), seal());
+    assert_ne!(one.0, other.0);
+    assert!(one.1.key != other.1.key && one.1.hash == other.1.hash);
     assert_eq!(place.incoming(), 0);
 }
 
@@ -232,12 +301,12 @@ fn the_home_of_the_node_is_not_published() {
 fn a_file_that_changes_while_it_is_read_is_left_out() {
     let place = place();
     let path = place.dir().join("file");
-    let check = |change: &dyn Fn(&File)| {
+    let check_for = |readers: Readers, change: &dyn Fn(&File)| {
         fs::write(&path, content(3 << 20)).unwrap();
         let (found, _) = place.walk(&path);
         let writer = fs::OpenOptions::new().write(true).open(&path).unwrap();
         let mut is_first = true;
-        let error = import(&found[0], &place.blobs, &mut |_| {
+        let error = import(&found[0], &place.blobs, readers, &mut |_| {
             if std::mem::take(&mut is_first) {
                 change(&writer);
             }
@@ -245,6 +314,10 @@ fn a_file_that_changes_while_it_is_read_is_left_out() {
         .unwrap_err();
         assert!(matches!(why(error), Reason::Changed));
         assert_eq!(place.incoming(), 0, "half a copy stays behind");
+    };
+    let check = |change: &dyn Fn(&File)| {
+        check_for(Readers::Everybody, change);
+        check_for(Readers::Members, change);
     };
     check(&|file| file.set_len(4 << 20).unwrap());
     check(&|file| file.set_len(2 << 20).unwrap());
@@ -263,7 +336,7 @@ fn a_file_that_is_swapped_for_something_else_is_not_opened() {
         let (found, _) = place.walk(&path);
         fs::remove_file(&path).unwrap();
         swap(&path);
-        let error = import(&found[0], &place.blobs, &mut |_| {}).unwrap_err();
+        let error = import(&found[0], &place.blobs, Readers::Everybody, &mut |_| {}).unwrap_err();
         fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).ok();
         why(error)
     };

@@ -29,6 +29,8 @@ fn what_is_published_is_listed_and_comes_back_byte_for_byte() {
                 "author",
                 "writer",
                 "valid",
+                "late",
+                "gap",
                 "time_ms",
                 "kind",
                 "name",

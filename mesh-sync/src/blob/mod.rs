@@ -9,7 +9,8 @@ mod cvs;
 mod outboard;
 mod tree;
 
-use mesh_wire::message::sync::ItemHeader;
+use mesh_wire::codec::Wire;
+use mesh_wire::message::sync::{Enclosure, ItemHeader};
 use mesh_wire::{Hash, limits};
 
 pub(crate) use bitmap::Bitmap;
@@ -22,6 +23,9 @@ pub(crate) use tree::{fold, fold_root};
 pub(crate) const PAGE: u64 = limits::PAGE_CVS as u64;
 /// Bytes of one group.
 pub(crate) const GROUP: u64 = limits::GROUP_BYTES as u64;
+
+/// The extension of a header that holds an [`Enclosure`].
+const ENCLOSURE: u64 = 5;
 
 /// A blob: the hash of its bytes, and how many there are. A hash with a wrong size names another
 /// blob, one that nobody has.
@@ -42,11 +46,31 @@ pub(crate) struct PageId {
 }
 
 impl BlobId {
-    /// The blob that an item names; `None` if its content travels inside it.
+    /// The blob that an item names: its content, or what it encloses. `None` if all that it says
+    /// travels inside it.
+    // spec: SYNC-3, SYNC-47
     #[must_use]
     pub fn of(header: &ItemHeader) -> Option<Self> {
-        let inline = header.size <= limits::INLINE_BYTES as u64;
-        (!inline).then_some(Self { hash: header.hash, size: header.size })
+        let named = Self { hash: header.hash, size: header.size };
+        let enclosed = || {
+            let bytes = header.extensions.get(ENCLOSURE)?;
+            let Enclosure { hash, size } = Enclosure::from_bytes(bytes).ok()?;
+            Some(Self { hash, size }).filter(|blob| blob.is_blob())
+        };
+        if named.is_blob() { Some(named) } else { enclosed() }
+    }
+
+    /// An item encloses it.
+    pub(crate) fn enclose(self, header: &mut ItemHeader) {
+        let enclosure = Enclosure { hash: self.hash, size: self.size }.to_bytes();
+        if let Some(extensions) = header.extensions.with(ENCLOSURE, &enclosure) {
+            header.extensions = extensions;
+        }
+    }
+
+    /// Whether it is of a size that blobs have.
+    fn is_blob(self) -> bool {
+        (limits::INLINE_BYTES as u64 + 1..=limits::BLOB_BYTES).contains(&self.size)
     }
 
     /// How many groups it has.

@@ -2,7 +2,9 @@
 
 use std::vec::Vec;
 
-use mesh_wire::{Hash, limits};
+use mesh_wire::codec::Extensions;
+use mesh_wire::message::sync::ItemKind;
+use mesh_wire::{Hash, Label, UnixTime, limits};
 
 use super::*;
 
@@ -85,4 +87,32 @@ fn c_02_a_node_is_no_group_and_a_group_no_node() {
     assert!(huge.levels() <= 5 && huge.values(0, u64::MAX) == 0);
     assert_eq!(huge.group_bytes(u64::MAX), 0);
     let _ = group_hash(u64::MAX, u64::MAX, &bytes);
+}
+
+// spec: SYNC-3, SYNC-47
+#[test]
+fn an_item_names_its_content_or_what_it_encloses_if_that_is_a_blob() {
+    let header = |size| ItemHeader {
+        kind: ItemKind::File,
+        time: UnixTime(0),
+        name: Label::default(),
+        size,
+        hash: Hash([1; 32]),
+        extensions: Default::default(),
+    };
+    let inline = limits::INLINE_BYTES as u64;
+    let blob = |hash, size| BlobId { hash: Hash([hash; 32]), size };
+    for size in [0, inline, inline + 1, limits::BLOB_BYTES, limits::BLOB_BYTES + 1] {
+        let is_blob = size > inline && size <= limits::BLOB_BYTES;
+        assert_eq!(BlobId::of(&header(size)), is_blob.then_some(blob(1, size)));
+        let mut letter = header(700);
+        blob(2, size).enclose(&mut letter);
+        assert_eq!(BlobId::of(&letter), is_blob.then_some(blob(2, size)));
+    }
+    let mut both = header(inline + 1);
+    blob(2, inline + 2).enclose(&mut both);
+    assert_eq!(BlobId::of(&both), Some(blob(1, inline + 1)));
+    let mut junk = header(700);
+    junk.extensions = Extensions::one(5, &[7; 20]).unwrap();
+    assert_eq!(BlobId::of(&junk), None);
 }

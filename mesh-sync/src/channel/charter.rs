@@ -6,8 +6,8 @@ use bytes::Bytes;
 use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
 use mesh_wire::id::{SealingKey, WriterId};
 use mesh_wire::message::sync::{
-    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Origins, Retract, Retracted,
-    Right,
+    Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Origins, Place, Retract,
+    Retracted, Right,
 };
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::sign::{self, Context, SigningKey};
@@ -59,16 +59,6 @@ layout! {
         ruled: Place,
         /// To which keys are sealed for it; zeros in a channel that everybody may read.
         sealing: SealingKey,
-    }
-}
-
-layout! {
-    /// Where an item stands.
-    pub struct Place {
-        /// In which log of its channel.
-        log: u32,
-        /// Its number there.
-        seq: u64,
     }
 }
 

@@ -3,15 +3,17 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{Extensions, List, Opaque, Wire, varint};
+use mesh_wire::codec::{Extensions, List, Opaque, Reader, Wire, varint};
+use mesh_wire::enclosure;
 use mesh_wire::id::SealingKey;
-use mesh_wire::message::sync::{EpochKey, EpochKeys, ItemHeader, Letter, SealedBody};
+use mesh_wire::message::sync::{EpochKey, EpochKeys, ItemHeader, Letter, SealedBody, Unsealing};
 use mesh_wire::sealed::{self, OpeningKey};
 use mesh_wire::sign::SigningKey;
-use mesh_wire::{ChannelId, Hash, Rng};
+use mesh_wire::{ChannelId, Hash, Rng, limits};
 use zeroize::Zeroizing;
 
 use super::{Channel, charter::Charter};
+use crate::blob::BlobId;
 use crate::command::Refused;
 
 /// Derives what a writer opens keys with from the seed of what it signs with.
@@ -90,30 +92,47 @@ impl Channel {
         keys.keys.iter().find_map(open)
     }
 
-    /// A name and a content as the body of an item that only members read.
-    // spec: SYNC-42
+    /// A letter as the body of an item that only members read, and as long as many others.
+    // spec: SYNC-42, SYNC-48
     pub(crate) fn seal(&self, letter: &Letter, rng: &mut Rng) -> Result<Bytes, Refused> {
         let epoch = self.charter.epochs().checked_sub(1).ok_or(Refused::NoKey)?;
         let key = self.epochs.get(&epoch).ok_or(Refused::NoKey)?;
-        let too_large = Refused::TooLarge("the content");
-        let sealed = sealed::seal(key, self.id.as_bytes(), &letter.to_bytes(), rng);
-        let sealed = sealed.and_then(|sealed| Opaque::new(sealed.into())).ok_or(too_large)?;
+        let mut letter = Zeroizing::new(letter.to_bytes().to_vec());
+        let length = letter.len();
+        let padded = enclosure::padded(length as u64).min(limits::LETTER_BYTES as u64);
+        letter.resize(length.max(padded as usize), 0);
+        let sealed = sealed::seal(key, self.id.as_bytes(), &letter, rng);
+        let sealed = sealed.and_then(|sealed| Opaque::new(sealed.into()));
+        let sealed = sealed.ok_or(Refused::TooLarge("the content"))?;
         Ok(SealedBody { epoch, sealed }.to_bytes())
     }
 
     /// What an item of a private channel says, if this node may read it.
-    // spec: SYNC-42
-    pub(crate) fn open(&self, body: &Bytes) -> Option<Letter> {
+    // spec: SYNC-42, SYNC-47
+    pub(crate) fn open(&self, header: &ItemHeader, body: &Bytes) -> Option<Opened> {
         let body = SealedBody::from_bytes(body.clone()).ok()?;
         let key = self.epochs.get(&body.epoch)?;
         let letter = sealed::open(key, self.id.as_bytes(), body.sealed.bytes())?;
-        Letter::from_bytes(letter).ok()
+        let Letter { name, content } = Letter::read(&mut Reader::new(letter)).ok()?;
+        let body = content.into_bytes();
+        let (size, hash, unsealing) = match BlobId::of(header) {
+            None => (body.len() as u64, Hash(*blake3::hash(&body).as_bytes()), None),
+            Some(blob) => {
+                let unsealing = Unsealing::from_bytes(body.clone()).ok()?;
+                let fits = blob.size == enclosure::sealed_size(unsealing.size);
+                let unsealing = Some(unsealing).filter(|_| fits)?;
+                (unsealing.size, unsealing.hash, Some(unsealing))
+            }
+        };
+        Some(Opened { header: ItemHeader { name, size, hash, ..header.clone() }, body, unsealing })
     }
 }
 
-/// The header of an item as those read it who may.
-pub(crate) fn read(header: &ItemHeader, letter: &Letter) -> ItemHeader {
-    let content = letter.content.bytes();
-    let (size, hash) = (content.len() as u64, Hash(*blake3::hash(content).as_bytes()));
-    ItemHeader { name: letter.name.clone(), size, hash, ..header.clone() }
+/// An item of a private channel as those read it who may.
+pub(crate) struct Opened {
+    /// As it would be in a channel for everybody.
+    pub(crate) header: ItemHeader,
+    pub(crate) body: Bytes,
+    /// What it takes to read the blob that it encloses.
+    pub(crate) unsealing: Option<Unsealing>,
 }

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use mesh_wire::codec::Wire;
-use mesh_wire::message::sync::{Item, ItemHeader, ItemKind};
+use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Place};
 use mesh_wire::{Fault, Hash, limits};
 
 use super::ORIGIN;
-use super::charter::Place;
 use crate::library::is_content;
 use crate::merkle::tree;
 

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use mesh_wire::message::sync::{Item, ItemKind, Items};
+use mesh_wire::message::sync::{Item, ItemKind, Items, Place};
 use mesh_wire::{Fault, Hash, limits};
 
-use super::charter::{Charter, Place, Writer};
+use super::charter::{Charter, Writer};
 use super::head::Head;
 use super::item::{self, Checked};
 use super::record::LogRecord;

@@ -7,6 +7,7 @@ pub(crate) mod fork;
 pub(crate) mod head;
 pub(crate) mod item;
 pub(crate) mod log;
+pub(crate) mod parents;
 pub(crate) mod record;
 
 use alloc::collections::BTreeMap;

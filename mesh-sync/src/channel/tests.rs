@@ -5,10 +5,11 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, Wire};
-use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items, Retract, Retracted, Right};
+use mesh_wire::message::sync::{
+    Item, ItemHeader, ItemKind, Items, Place, Retract, Retracted, Right,
+};
 use mesh_wire::{ChannelId, Fault, Hash, Label, Rng, UnixTime, limits};
 
-use super::charter::Place;
 use super::{Channel, LogId, ORIGIN, item, log};
 use crate::command::{Content, NewItem, Readers};
 use crate::library::Library;
@@ -51,7 +52,7 @@ fn follower(id: ChannelId, runs: &[Items]) -> Library<MemoryStore> {
     library.follow(id).unwrap();
     for run in runs {
         let verified = log::verify(&library.channels[&id], run).unwrap();
-        library.keep(&id, verified).unwrap();
+        library.keep(&id, verified, UnixTime(0)).unwrap();
     }
     library
 }

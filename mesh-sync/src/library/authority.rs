@@ -99,7 +99,7 @@ impl<S: Store> Library<S> {
             return Ok(None);
         }
         let keys = epoch::keys(id, &channel.charter, rng);
-        let item = written(ItemKind::Keys, time, Label::default(), keys.to_bytes())?;
+        let item = written(ItemKind::Keys, time, Label::default(), keys.to_bytes());
         let at = LogId { channel: *id, log: channel.charter.control() };
         self.extend(&at, alloc::vec![item]).map(Some)
     }
@@ -152,7 +152,7 @@ impl<S: Store> Library<S> {
         let until = until.unwrap_or(UnixTime(0));
         let grant = Grant { writer, right, until, acceptance, extensions };
         let name = Label::new(link.name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
-        let item = written(ItemKind::Grant, time, name, grant.to_bytes())?;
+        let item = written(ItemKind::Grant, time, name, grant.to_bytes());
         let at = LogId { channel: id, log: channel.charter.control() };
         self.extend(&at, alloc::vec![item])
     }
@@ -170,7 +170,7 @@ impl<S: Store> Library<S> {
             return Err(Refused::TooLarge("the number of origins"));
         }
         let origins = Origins { urls: List::new(urls), extensions: Default::default() };
-        let item = written(ItemKind::Origins, time, Label::default(), origins.to_bytes())?;
+        let item = written(ItemKind::Origins, time, Label::default(), origins.to_bytes());
         let at = LogId { channel: *id, log: channel.charter.control() };
         self.extend(&at, alloc::vec![item])
     }
@@ -199,7 +199,7 @@ impl<S: Store> Library<S> {
             })
             .collect();
         let checkpoint = Checkpoint { logs: List::new(&states), extensions: Default::default() };
-        let item = written(ItemKind::Checkpoint, time, Label::default(), checkpoint.to_bytes())?;
+        let item = written(ItemKind::Checkpoint, time, Label::default(), checkpoint.to_bytes());
         self.extend(&LogId { channel: *id, log: control }, alloc::vec![item])
     }
 

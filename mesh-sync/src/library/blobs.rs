@@ -230,6 +230,7 @@ impl<S: Store> Library<S> {
         let channel = at.channel;
         let before = self.shelved(blob)?;
         counts.blobs += 1;
+        counts.bytes = counts.bytes.saturating_add(blob.size);
         if before.as_ref().is_some_and(|before| before.bytes == blob.size) {
             counts.blobs_here += 1;
             counts.bytes_here += blob.size;
@@ -256,6 +257,7 @@ impl<S: Store> Library<S> {
         let Some(reference) = self.reference(blob, channel)? else { return Ok(()) };
         let Some(shelved) = self.shelved(blob)? else { return Ok(()) };
         counts.blobs = counts.blobs.saturating_sub(1);
+        counts.bytes = counts.bytes.saturating_sub(blob.size);
         if shelved.bytes == blob.size {
             counts.blobs_here = counts.blobs_here.saturating_sub(1);
             counts.bytes_here = counts.bytes_here.saturating_sub(blob.size);

@@ -3,21 +3,22 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{Extensions, List, Opaque, Wire};
-use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter};
+use mesh_wire::codec::{List, Opaque, Wire};
+use mesh_wire::enclosure::sealed_size;
+use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter, Place};
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
 use zeroize::Zeroizing;
 
+use super::arrivals::Arrival;
 use super::{Kept, Library, Rules, gone};
 use crate::blob::BlobId;
-use crate::channel::charter::Place;
 use crate::channel::epoch::Secret;
 use crate::channel::head::{self, Head};
 use crate::channel::item::{self, Checked};
 use crate::channel::log::{Log, Verified};
 use crate::channel::record::{Counts, LogRecord};
-use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN};
+use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN, parents};
 use crate::command::{Content, NewItem, Readers, Refused};
 use crate::merkle::tree::Frontier;
 use crate::merkle::{tiles, tree};
@@ -77,8 +78,9 @@ impl<S: Store> Library<S> {
         };
         let genesis = Genesis { origin, nonce: rng.bytes(), extensions };
         let label = Label::new(name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
-        let first = written(ItemKind::Genesis, time, label, genesis.to_bytes())?;
-        let id = ChannelId(first.1.leaf.0);
+        let first = written(ItemKind::Genesis, time, label, genesis.to_bytes());
+        let (_, Checked { leaf, .. }) = finished(first.clone())?;
+        let id = ChannelId(leaf.0);
         let mut channel = Channel::unknown(id);
         channel.name = Some(name.clone());
         channel.keys.insert(origin, secret);
@@ -173,31 +175,11 @@ impl<S: Store> Library<S> {
         let log = channel.own().ok_or(refused)?;
         let at = LogId { channel: *id, log };
         self.growing(&at).ok_or(Refused::Forked)?;
-        let is_private = channel.charter.is_private();
-        let write = |NewItem { kind, name, content, expires }: NewItem| {
-            let extensions = gone::expiring(expires);
-            match content {
-                _ if !is_content(kind) => Err(Refused::NotContent),
-                Content::Blob(_) if is_private => Err(Refused::TooLargeToSeal),
-                Content::Inline(content)
-                    if is_private && content.len() > limits::SEALED_CONTENT_BYTES =>
-                {
-                    Err(Refused::TooLargeToSeal)
-                }
-                Content::Inline(content) if is_private => {
-                    let content = Opaque::new(content).ok_or(Refused::TooLarge("the content"))?;
-                    let body = channel.seal(&Letter { name, content }, rng)?;
-                    inline((kind, time), (Label::default(), extensions), body)
-                }
-                Content::Inline(body) => inline((kind, time), (name, extensions), body),
-                Content::Blob(BlobId { size, hash }) => {
-                    let header = ItemHeader { kind, time, name, size, hash, extensions };
-                    BlobId::of(&header).ok_or(Refused::TooSmall)?;
-                    finished(header, Bytes::new())
-                }
-            }
+        let draft = |new| match channel.charter.is_private() {
+            true => sealed(channel, time, new, rng),
+            false => open(time, new),
         };
-        let items = items.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
+        let items = items.into_iter().map(draft).collect::<Result<Vec<_>, _>>()?;
         self.extend(&at, items)
     }
 
@@ -210,12 +192,15 @@ impl<S: Store> Library<S> {
         if channel.is_frozen() { Err(Refused::Forked) } else { Ok(channel) }
     }
 
-    /// Appends items to a log of ours under a new head.
-    pub(super) fn extend(
-        &mut self,
-        at: &LogId,
-        items: Vec<(Item, Checked)>,
-    ) -> Result<Kept, Refused> {
+    /// Appends items to a log of ours under a new head. The first says what was read before.
+    // spec: SYNC-49
+    pub(super) fn extend(&mut self, at: &LogId, mut drafts: Vec<Draft>) -> Result<Kept, Refused> {
+        let mut time = UnixTime(0);
+        if let Some((header, _)) = drafts.first_mut() {
+            parents::name(header, &self.parents(at)?);
+            time = header.time;
+        }
+        let items = drafts.into_iter().map(finished).collect::<Result<Vec<_>, _>>()?;
         let channel = self.channels.get(&at.channel).ok_or(Refused::NoSuchChannel)?;
         let log = channel.log(at.log).ok_or(Refused::NotYours)?;
         let first = log.size();
@@ -239,11 +224,16 @@ impl<S: Store> Library<S> {
         let signature = head::sign(key, at, size, &root);
         let head = Head { size, root, signature, edge: Vec::new() };
         let run = Verified { log: at.log, items, first, frontier, head, made, charter };
-        Ok(self.keep(&at.channel, run)?)
+        Ok(self.keep(&at.channel, run, time)?)
     }
 
-    /// Keeps a run of verified items.
-    pub(crate) fn keep(&mut self, id: &ChannelId, run: Verified) -> Result<Kept, StoreError> {
+    /// Keeps a run of verified items, which come in now.
+    pub(crate) fn keep(
+        &mut self,
+        id: &ChannelId,
+        run: Verified,
+        now: UnixTime,
+    ) -> Result<Kept, StoreError> {
         let at = LogId { channel: *id, log: run.log };
         let Some(channel) = self.channels.get(id) else {
             return Ok(Kept { numbers: 0..0, rules: Rules::Same });
@@ -251,7 +241,8 @@ impl<S: Store> Library<S> {
         let mut counts = channel.counts.clone();
         let rules = if channel.charter == run.charter { Rules::Same } else { Rules::New };
         let first = counts.arrived;
-        self.arrive(&at, run.first, first)?;
+        let when = if run.charter.writers().count() > 1 { now } else { UnixTime(0) };
+        self.arrive(Arrival { at, seq: run.first, number: first, when })?;
         let gone = self.gone_among(&at, run.first, run.items.len())?;
         for ((item, checked), seq) in run.items.iter().zip(run.first..) {
             let (header, number) = (&checked.header, counts.arrived);
@@ -267,13 +258,15 @@ impl<S: Store> Library<S> {
                 Err(_) => {}
             }
             self.put(Table::Items, &key::item(&at, seq), &item.to_bytes())?;
-            counts.bytes = counts.bytes.saturating_add(header.size);
-            match BlobId::of(header) {
-                None if item::is_bare(header, &checked.body) => {
-                    self.lack(&at, seq, header.size)?;
-                }
-                None => counts.bytes_here += header.size,
-                Some(blob) => self.refer(&blob, (&at, number), &mut counts)?,
+            let (blob, is_bare) = (BlobId::of(header), item::is_bare(header, &checked.body));
+            let inside = if blob.is_none() { header.size } else { 0 };
+            counts.bytes = counts.bytes.saturating_add(inside);
+            match is_bare {
+                true => self.lack(&at, seq, inside)?,
+                false => counts.bytes_here = counts.bytes_here.saturating_add(inside),
+            }
+            if let Some(blob) = blob {
+                self.refer(&blob, (&at, number), &mut counts)?;
             }
             self.limit(&at, seq, header)?;
         }
@@ -355,29 +348,72 @@ pub(crate) fn is_content(kind: ItemKind) -> bool {
     }
 }
 
+/// An item as its writer writes it: its header, and its content if that travels inside it.
+pub(super) type Draft = (ItemHeader, Bytes);
+
+/// An item for everybody.
+fn open(time: UnixTime, new: NewItem) -> Result<Draft, Refused> {
+    let NewItem { kind, name, content, expires } = new;
+    let (mut header, body) = match content {
+        _ if !is_content(kind) => return Err(Refused::NotContent),
+        Content::Inline(body) => written(kind, time, name, body),
+        Content::Blob(BlobId { size, .. }) if size <= limits::INLINE_BYTES as u64 => {
+            return Err(Refused::TooSmall);
+        }
+        Content::Blob(BlobId { size, hash }) => {
+            let extensions = Default::default();
+            (ItemHeader { kind, time, name, size, hash, extensions }, Bytes::new())
+        }
+        Content::Sealed(..) => return Err(Refused::WrongSeal),
+    };
+    header.extensions = gone::expiring(expires);
+    Ok((header, body))
+}
+
+/// An item for the members of a private channel: a letter, and the blob that it encloses.
+// spec: SYNC-42, SYNC-47
+fn sealed(
+    channel: &Channel,
+    time: UnixTime,
+    new: NewItem,
+    rng: &mut Rng,
+) -> Result<Draft, Refused> {
+    let NewItem { kind, name, content, expires } = new;
+    let (content, enclosed) = match content {
+        _ if !is_content(kind) => return Err(Refused::NotContent),
+        Content::Inline(content) => (content, None),
+        Content::Sealed(blob, unsealing) if blob.size == sealed_size(unsealing.size) => {
+            (unsealing.to_bytes(), Some(blob))
+        }
+        Content::Blob(_) | Content::Sealed(..) => return Err(Refused::WrongSeal),
+    };
+    if content.len() > limits::SEALED_CONTENT_BYTES {
+        return Err(Refused::TooLargeToSeal);
+    }
+    let content = Opaque::new(content).ok_or(Refused::TooLargeToSeal)?;
+    let body = channel.seal(&Letter { name, content }, rng)?;
+    let (mut header, body) = written(kind, time, Label::default(), body);
+    header.extensions = gone::expiring(expires);
+    if let Some(blob) = enclosed {
+        blob.enclose(&mut header);
+    }
+    Ok((header, body))
+}
+
 /// An item whose content travels inside it.
 pub(super) fn written(
     kind: ItemKind,
     time: UnixTime,
     name: Label<{ limits::NAME_BYTES }>,
     body: Bytes,
-) -> Result<(Item, Checked), Refused> {
-    inline((kind, time), (name, Extensions::default()), body)
-}
-
-/// The same, with more to say about it.
-fn inline(
-    (kind, time): (ItemKind, UnixTime),
-    (name, extensions): (Label<{ limits::NAME_BYTES }>, Extensions),
-    body: Bytes,
-) -> Result<(Item, Checked), Refused> {
+) -> Draft {
     let hash = Hash(*blake3::hash(&body).as_bytes());
     let size = body.len() as u64;
-    finished(ItemHeader { kind, time, name, size, hash, extensions }, body)
+    (ItemHeader { kind, time, name, size, hash, extensions: Default::default() }, body)
 }
 
 /// An item and its leaf.
-fn finished(header: ItemHeader, body: Bytes) -> Result<(Item, Checked), Refused> {
+fn finished((header, body): Draft) -> Result<(Item, Checked), Refused> {
     if header.size > limits::BLOB_BYTES {
         return Err(Refused::TooLarge("the content"));
     }

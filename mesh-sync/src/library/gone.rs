@@ -6,14 +6,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mesh_wire::codec::{Extensions, List, Opaque, Wire};
-use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Retract, Retracted};
+use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Place, Retract, Retracted};
 use mesh_wire::{ChannelId, Label, UnixTime, limits};
 
 use super::channels::{is_content, written};
 use super::{BATCH, Kept, Library};
 use crate::blob::BlobId;
 use crate::channel::LogId;
-use crate::channel::charter::Place;
 use crate::channel::record::Counts;
 use crate::command::Refused;
 use crate::store::{Store, StoreError, Table, key};
@@ -153,9 +152,7 @@ impl<S: Store> Library<S> {
             let retract = Retract { items: List::new(items), extensions: Default::default() };
             written(ItemKind::Retract, time, Label::default(), retract.to_bytes())
         };
-        let made = items.chunks(limits::RETRACTED_ITEMS).map(write);
-        let made = made.collect::<Result<Vec<_>, _>>()?;
-        self.extend(&at, made)
+        self.extend(&at, items.chunks(limits::RETRACTED_ITEMS).map(write).collect())
     }
 
     /// Does what a retract item says.
@@ -274,9 +271,9 @@ impl<S: Store> Library<S> {
         if let Some(moment) = expiry(header) {
             self.remove(Table::Expiries, &key::expiry(moment, at, seq))?;
         }
-        counts.bytes = counts.bytes.saturating_sub(header.size);
         match BlobId::of(header) {
             None => {
+                counts.bytes = counts.bytes.saturating_sub(header.size);
                 let here = header.size.saturating_sub(owed.unwrap_or(0));
                 counts.bytes_here = counts.bytes_here.saturating_sub(here);
             }
@@ -317,11 +314,14 @@ impl<S: Store> Library<S> {
     fn regain(&mut self, at: &LogId, seq: u64, header: &ItemHeader) -> Result<(), StoreError> {
         let Some(channel) = self.channels.get(&at.channel) else { return Ok(()) };
         let mut counts = channel.counts.clone();
-        counts.bytes = counts.bytes.saturating_add(header.size);
-        match BlobId::of(header) {
-            None if header.size > 0 => self.lack(at, seq, header.size)?,
-            None => {}
-            Some(blob) => self.refer(&blob, (at, seq), &mut counts)?,
+        let blob = BlobId::of(header);
+        let inside = if blob.is_none() { header.size } else { 0 };
+        counts.bytes = counts.bytes.saturating_add(inside);
+        if (1..=limits::INLINE_BYTES as u64).contains(&header.size) {
+            self.lack(at, seq, inside)?;
+        }
+        if let (Some(blob), Some(number)) = (blob, self.number(at, seq)?) {
+            self.refer(&blob, (at, number), &mut counts)?;
         }
         self.limit(at, seq, header)?;
         self.count(&at.channel, |before| *before = counts)

@@ -1,7 +1,7 @@
 //! What is here: channels, items and blobs, in the store and, as far as they are in use, in
 //! memory. Everything that enters has been verified, and nothing leaves unverified.
 
-mod arrivals;
+pub(crate) mod arrivals;
 mod authority;
 mod blobs;
 mod channels;

@@ -4,12 +4,12 @@ use std::vec;
 use std::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::message::sync::{ItemKind, Items};
+use mesh_wire::message::sync::{ItemKind, Items, Place, Right};
 use mesh_wire::{ChannelId, Label, Rng, UnixTime, limits};
 
 use super::*;
 use crate::blob::{Bitmap, BlobId, GROUP, Outboard, PageId};
-use crate::channel::{LogId, ORIGIN, log};
+use crate::channel::{LogId, ORIGIN, log, parents};
 use crate::command::{Content, NewItem, Readers};
 use crate::store::{MemoryStore, key};
 
@@ -65,7 +65,7 @@ fn follower(origin: &mut Library<MemoryStore>, id: ChannelId) -> Library<MemoryS
     library.follow(id).unwrap();
     let run: Items = origin.run(&log_of(id), 0..u64::MAX, usize::MAX).unwrap().unwrap();
     let verified = log::verify(&library.channels[&id], &run).unwrap();
-    library.keep(&id, verified).unwrap();
+    library.keep(&id, verified, UnixTime(0)).unwrap();
     library
 }
 
@@ -195,7 +195,7 @@ fn what_is_unfollowed_leaves_nothing_behind() {
         origin.run(&log_of(id), here.channels[&id].size(ORIGIN)..702, 1 << 20).unwrap()
     {
         let verified = log::verify(&here.channels[&id], &run).unwrap();
-        here.keep(&id, verified).unwrap();
+        here.keep(&id, verified, UnixTime(0)).unwrap();
     }
     here.expire(UnixTime(200)).unwrap();
     assert!(here.lacking_from(&log_of(id), 0).unwrap().is_none());
@@ -307,7 +307,7 @@ fn k_04_a_rotten_item_that_is_gone_gets_its_header_back_and_nothing_else() {
         let retract = |here: &mut Library<MemoryStore>, origin: &mut Library<MemoryStore>| {
             let run = origin.run(&at, 5..6, usize::MAX).unwrap().unwrap();
             let verified = log::verify(&here.channels[&id], &run).unwrap();
-            here.keep(&id, verified).unwrap();
+            here.keep(&id, verified, UnixTime(0)).unwrap();
         };
         let sound = [1, 2].map(|seq| origin.item(&at, seq).unwrap().unwrap());
         origin.retract(UnixTime(2), &id, &[1, 2]).unwrap();
@@ -369,4 +369,51 @@ fn c_06_giant_blobs_cost_nothing_until_they_come() {
     assert_eq!(origin.lacking_page(&blob, blob.pages()).unwrap(), None);
     assert_eq!(origin.cvs_lacking(&page).unwrap(), Some(3));
     assert_eq!(origin.store.blob_bytes(&blob.hash), None);
+}
+
+/// In a channel for everybody nobody reads a blob in the place of what an item says.
+// spec: SYNC-3, SYNC-47
+#[test]
+fn an_enclosure_in_an_open_channel_is_kept_and_not_shown() {
+    let (mut library, id) = origin();
+    let blob = adopt(&mut library, &bytes(100_000, 1));
+    let content = Bytes::from_static(b"what it says");
+    let (mut header, body) =
+        channels::written(ItemKind::Text, UnixTime(2), Label::default(), content.clone());
+    blob.enclose(&mut header);
+    library.extend(&log_of(id), vec![(header, body)]).unwrap();
+    assert!(library.is_named(&blob, &id).unwrap());
+    let counts = &library.channels[&id].counts;
+    assert_eq!((counts.blobs, counts.blobs_here), (1, 1));
+    let sync = crate::Sync::open(library.store, rng()).unwrap();
+    let (item, body) = sync.item(&id, 1).unwrap().unwrap();
+    assert_eq!((item.blob, body), (None, Some(content)));
+}
+
+/// Somebody who names what does not exist yet, or others in a circle, hides from nobody what they
+/// have read.
+// spec: SYNC-49
+#[test]
+fn g_03_a_lie_about_what_was_read_stands_for_nothing_else() {
+    let (mut library, id) = origin();
+    for name in ["ada", "bob"] {
+        let wish = (Label::new(name).unwrap(), Right::Write);
+        let link = library.request(&id, wish, &mut Rng::from_seed([name.as_bytes()[0]; 32]));
+        library.grant(UnixTime(1), &link.unwrap(), None).unwrap();
+    }
+    let at = |log| LogId { channel: id, log };
+    let place = |log, seq| Place { log, seq };
+    let mut say = |log, named: &[Place]| {
+        let body = Bytes::from_static(b"hello");
+        let (mut header, body) =
+            channels::written(ItemKind::Text, UnixTime(2), Label::default(), body);
+        parents::name(&mut header, named);
+        library.extend(&at(log), vec![(header, body)]).unwrap();
+        library.parents(&at(0)).unwrap()
+    };
+    assert_eq!(say(2, &[]), [place(2, 0)]);
+    assert_eq!(say(1, &[place(2, 1000)]), [place(1, 0), place(2, 0)]);
+    assert_eq!(say(1, &[place(2, 0)]), [place(1, 1)]);
+    assert_eq!(say(2, &[place(1, 2)]), [place(1, 1), place(2, 1)]);
+    assert_eq!(say(1, &[place(2, 1)]), [place(1, 2)]);
 }

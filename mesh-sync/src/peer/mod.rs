@@ -10,12 +10,12 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::mem::size_of;
 
-use mesh_wire::message::sync::Claim;
+use mesh_wire::message::sync::{Claim, Place};
 use mesh_wire::{Carrier, ChannelId, Time, limits};
 
 use crate::blob::{Bitmap, PageId};
 use crate::channel::account::Source;
-use crate::channel::charter::{Charter, Place};
+use crate::channel::charter::Charter;
 use crate::channel::{LogId, ORIGIN};
 use pace::Pace;
 use said::Said;

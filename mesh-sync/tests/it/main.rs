@@ -4,6 +4,7 @@
 mod authority;
 mod blobs;
 mod channels;
+mod chats;
 mod cut;
 mod disk;
 mod forks;

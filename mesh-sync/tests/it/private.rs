@@ -1,11 +1,14 @@
 //! Private channels: who reads what, and who only keeps it for others.
 
-use mesh_sync::{ChannelName, ItemState, MemoryStore, Refused, Store, Sync, Table};
+use mesh_sync::{
+    BlobId, ChannelName, Content, ItemState, MemoryStore, NewItem, Refused, Store, Sync, Table,
+};
 use mesh_wire::codec::{Extensions, Wire};
+use mesh_wire::enclosure::{BlobKey, OPEN_GROUP_BYTES, Sealer};
 use mesh_wire::invite::WriterLink;
-use mesh_wire::message::sync::{ItemKind, Right};
+use mesh_wire::message::sync::{ItemKind, Right, Unsealing};
 use mesh_wire::sign::{Context, SigningKey};
-use mesh_wire::{ChannelId, Input, Label, Rng, limits};
+use mesh_wire::{ChannelId, Hash, Input, Label, Rng, limits, seal};
 
 use crate::pump::{Carried, Pump};
 use crate::world::*;
@@ -154,7 +157,134 @@ fn a_private_channel_outlives_its_owners_key_and_its_owner() {
     assert!((0..3).all(|node| pump.faults(node).is_empty()));
 }
 
-// spec: SYNC-40
+/// Puts a blob in place at a node, sealed.
+fn adopt_sealed(pump: &mut Pump, node: usize, bytes: &[u8]) -> (BlobId, Unsealing) {
+    let key = BlobKey::from_array([pump.now.unix.0 as u8; 32]);
+    let sealer = Sealer::new(seal::chacha20poly1305, &key, bytes.len() as u64);
+    let (mut rest, mut sealed) = (bytes, Vec::new());
+    for group in 0..sealer.groups() {
+        let room = sealer.group_bytes(group);
+        let (some, more) = rest.split_at(room.min(rest.len()));
+        let mut some = some.to_vec();
+        some.resize(room, 0);
+        sealer.seal(group, &mut some);
+        sealed.extend_from_slice(&some);
+        rest = more;
+    }
+    let now = pump.now;
+    let blob = adopt(&mut pump.nodes[node], now, &sealed).unwrap();
+    let hash = Hash(*blake3::hash(bytes).as_bytes());
+    (blob, Unsealing { key, size: bytes.len() as u64, hash })
+}
+
+fn sealed_file(name: &str, (blob, unsealing): (BlobId, Unsealing)) -> NewItem {
+    let content = Content::Sealed(blob, unsealing);
+    let name = Label::new(name).unwrap();
+    NewItem { kind: ItemKind::File, name, content, expires: None }
+}
+
+/// A large file goes along a line of nodes as what nobody between the members can read.
+// spec: SYNC-47, SYNC-48
+#[test]
+fn g_02_a_large_file_is_sealed_for_all_but_members_who_open_any_part_of_it() {
+    let (mut pump, channel) = line(3);
+    let_in(&mut pump, (0, 2), &channel, Right::Write);
+    let words = "the cake is under the stairs ".repeat(11_000);
+    let bytes = words.as_bytes();
+    let now = pump.now;
+    let file = adopt_sealed(&mut pump, 0, bytes);
+    let (blob, unsealing) = file.clone();
+    pump.nodes[0].publish(now, &channel, vec![sealed_file("surprise.txt", file)]).unwrap();
+    let mut carried = Vec::new();
+    pump.run(SOON, |_, message| {
+        carried.extend_from_slice(&mesh_wire::Wire::to_bytes(&message));
+        Carried::As(message)
+    });
+    carried.extend_from_slice(pump.nodes[1].store().blob_bytes(&blob.hash).unwrap());
+    let key = unsealing.key.to_bytes();
+    for word in [&b"surprise"[..], b"the cake", &key, &unsealing.hash.0] {
+        assert!(!carried.windows(word.len()).any(|window| window == word), "{word:?}");
+    }
+    let status = |node: usize| pump.nodes[node].items(&channel, 0..99).unwrap().pop().unwrap();
+    let ours = status(2);
+    assert_eq!((ours.header.name.as_str(), ours.state), ("surprise.txt", ItemState::Here));
+    assert_eq!((ours.header.size, ours.header.hash), (bytes.len() as u64, unsealing.hash));
+    assert_eq!((ours.blob, ours.unsealing.as_ref()), (Some(blob), Some(&unsealing)));
+    let theirs = status(1);
+    assert_eq!((theirs.header.name.as_str(), theirs.state), ("", ItemState::Sealed));
+    assert_eq!((theirs.blob, theirs.unsealing), (Some(blob), None));
+    assert!(pump.nodes[1].blob(&blob).unwrap().is_complete(), "it keeps it for others");
+    assert_eq!(pump.nodes[1].item(&channel, theirs.number).unwrap().unwrap().1, None);
+    // A member opens the fourth group alone.
+    let sealer = Sealer::new(seal::chacha20poly1305, &unsealing.key, unsealing.size);
+    let mut group = vec![0; sealer.group_bytes(3) + 16];
+    pump.nodes[2].store().read_blob(&blob.hash, 3 << 16, &mut group).unwrap();
+    sealer.open(3, &mut group).unwrap();
+    assert_eq!(group, bytes[3 * OPEN_GROUP_BYTES..][..group.len()]);
+    // Sums count what is kept, the same at all.
+    let sums = |node: usize| {
+        let status = pump.nodes[node].channel(&channel).unwrap();
+        (status.blobs_known, status.blobs_here, status.bytes, status.bytes_here)
+    };
+    assert_eq!(sums(0), sums(1));
+    assert_eq!((sums(0), sums(0).2), (sums(2), sums(0).3));
+}
+
+/// Two people who publish one file do not give away that it is one.
+// spec: SYNC-47
+#[test]
+fn the_same_file_twice_is_two_blobs() {
+    let (mut pump, _) = line(1);
+    let one = adopt_sealed(&mut pump, 0, &[7; 100_000]);
+    pump.now.unix.0 += 1;
+    let other = adopt_sealed(&mut pump, 0, &[7; 100_000]);
+    assert_ne!(one.0.hash, other.0.hash);
+    assert_eq!(one.1.hash, other.1.hash);
+}
+
+/// Whoever is a member may enclose what no key opens, or nothing at all.
+// spec: SYNC-3, SYNC-47
+#[test]
+fn g_02_an_enclosure_that_no_key_opens_is_found_out_group_by_group() {
+    let (mut pump, channel) = line(2);
+    let_in(&mut pump, (0, 1), &channel, Right::Write);
+    let now = pump.now;
+    let (blob, unsealing) = adopt_sealed(&mut pump, 0, &[7; 100_000]);
+    let wrong = Unsealing { size: 1, ..unsealing.clone() };
+    let lie = sealed_file("lie", (blob, wrong));
+    assert_eq!(pump.nodes[0].publish(now, &channel, vec![lie]), Err(Refused::WrongSeal));
+    // Of a length that fits, but no key is right: who reads it finds that out by its groups.
+    let key = BlobKey::from_array([1; 32]);
+    let junk = sealed_file("junk", (blob, Unsealing { key, ..unsealing }));
+    pump.nodes[0].publish(now, &channel, vec![junk]).unwrap();
+    pump.settle();
+    let item = pump.nodes[1].items(&channel, 0..99).unwrap().pop().unwrap();
+    let unsealing = item.unsealing.unwrap();
+    let sealer = Sealer::new(seal::chacha20poly1305, &unsealing.key, unsealing.size);
+    let mut group = vec![0; 1 << 16];
+    pump.nodes[1].store().read_blob(&blob.hash, 0, &mut group).unwrap();
+    assert!(sealer.open(0, &mut group).is_err() && group.is_empty());
+}
+
+/// What a letter says of how long its text is, to those who cannot read it: little.
+// spec: SYNC-48
+#[test]
+fn texts_of_many_lengths_look_alike() {
+    let (mut pump, channel) = line(1);
+    for length in 60..120 {
+        write(&mut pump, 0, &channel, &"x".repeat(length)).unwrap();
+    }
+    let mut lengths = std::collections::BTreeSet::new();
+    let scan = |_: &[u8], value: &[u8]| {
+        lengths.insert(value.len());
+        true
+    };
+    pump.nodes[0].store().scan(Table::Items, channel.as_bytes(), &mut { scan }).unwrap();
+    // Those of the genesis and of the key, too.
+    assert!(lengths.len() < 2 + 10, "{lengths:?}");
+}
+
+// spec: SYNC-40, SYNC-42
 #[test]
 fn what_does_not_fit_into_a_private_channel_is_refused_in_words() {
     let (mut pump, channel) = line(2);
@@ -162,10 +292,16 @@ fn what_does_not_fit_into_a_private_channel_is_refused_in_words() {
     let bytes = content(&mut Rng::from_seed([3; 32]), 100_000);
     let blob = adopt(&mut pump.nodes[0], now, &bytes).unwrap();
     let refused = pump.nodes[0].publish(now, &channel, vec![file("large", blob)]);
-    assert_eq!(refused, Err(Refused::TooLargeToSeal));
+    assert_eq!(refused, Err(Refused::WrongSeal));
+    let sealed = sealed_file("large", adopt_sealed(&mut pump, 0, &bytes));
+    let open = pump.nodes[0].create_channel(now, &Label::new("open").unwrap()).unwrap();
+    assert_eq!(pump.nodes[0].publish(now, &open, vec![sealed]), Err(Refused::WrongSeal));
     assert!(Refused::TooLargeToSeal.to_string().contains("15 kB"));
     let longest = "x".repeat(15 << 10);
     write(&mut pump, 0, &channel, &longest).unwrap();
+    let mut longest = text(&longest);
+    longest.name = Label::new(&"n".repeat(limits::NAME_BYTES)).unwrap();
+    pump.nodes[0].publish(now, &channel, vec![longest]).unwrap();
     let over = write(&mut pump, 0, &channel, &"x".repeat(limits::INLINE_BYTES));
     assert_eq!(over, Err(Refused::TooLargeToSeal));
     // Who asks in the manner of an open channel gets no right without a key to seal to.

@@ -163,11 +163,30 @@ impl Extensions {
     /// One entry alone.
     #[must_use]
     pub fn one(kind: u64, content: &[u8]) -> Option<Self> {
-        let mut bytes = Vec::new();
-        varint::write(kind, &mut bytes);
-        varint::write(content.len() as u64, &mut bytes);
-        bytes.extend_from_slice(content);
-        Opaque::new(bytes.into()).map(Self)
+        Self::default().with(kind, content)
+    }
+
+    /// These entries and one more, of a type that none of them has; `None` if one has it, or all
+    /// together are too long.
+    #[must_use]
+    pub fn with(&self, kind: u64, content: &[u8]) -> Option<Self> {
+        let mut added = Vec::new();
+        varint::write(kind, &mut added);
+        varint::write(content.len() as u64, &mut added);
+        added.extend_from_slice(content);
+        let all = self.0.bytes();
+        let mut reader = Reader::new(all.clone());
+        let mut before = 0;
+        while let Ok(Some((next, _))) = entry(&mut reader)
+            && next <= kind
+        {
+            if next == kind {
+                return None;
+            }
+            before = all.len() - reader.remaining();
+        }
+        let (before, behind) = all.split_at_checked(before)?;
+        Opaque::new([before, &added, behind].concat().into()).map(Self)
     }
 
     /// The content of an entry.

@@ -16,6 +16,7 @@ use thiserror::Error;
 pub use list::{Extensions, List, Opaque};
 pub use reader::Reader;
 
+use crate::enclosure::BlobKey;
 use crate::{ChannelId, Hash, HopTag, PeerId, Token, UnixTime, id::SealingKey, id::WriterId};
 
 /// What values are written into.
@@ -149,6 +150,7 @@ fixed! {
     [u8; 64], 64, |value| *value, |value| value;
     [u8; 80], 80, |value| *value, |value| value;
     SealingKey, 32, |value| value.0, SealingKey;
+    BlobKey, 32, BlobKey::to_array, BlobKey::from_array;
     Hash, 32, |value| value.0, Hash;
     ChannelId, 32, |value| value.0, ChannelId;
     WriterId, 32, |value| value.0, WriterId;

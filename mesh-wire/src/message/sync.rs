@@ -5,6 +5,7 @@
 
 use super::set::Reconcile;
 use crate::codec::{Extensions, List, Opaque};
+use crate::enclosure::BlobKey;
 use crate::id::WriterId;
 use crate::origin::OriginUrl;
 use crate::sealed::SEALED_KEY_BYTES;
@@ -364,6 +365,46 @@ layout! {
         urls: List<OriginUrl, { limits::ORIGINS }>,
         /// What later versions add.
         extensions: Extensions,
+    }
+}
+
+layout! {
+    /// The blob that a letter encloses, as everybody may know it: extension 5 of a header.
+    pub struct Enclosure {
+        /// BLAKE3 of the sealed bytes.
+        hash: Hash,
+        /// How many there are.
+        size: u64,
+    }
+}
+
+layout! {
+    /// The content of a letter that encloses a blob: what it takes to read that.
+    pub struct Unsealing {
+        /// The key under which it is sealed, and nothing else.
+        key: BlobKey,
+        /// Bytes of content.
+        size: u64,
+        /// BLAKE3 of the content.
+        hash: Hash,
+    }
+}
+
+layout! {
+    /// What the writer of an item had read: extension 3 of a header.
+    pub struct Parents {
+        /// Items of other logs, by ascending logs.
+        items: List<Place, { limits::PARENTS }>,
+    }
+}
+
+layout! {
+    /// Where an item stands.
+    pub struct Place {
+        /// In which log of its channel.
+        log: u32,
+        /// Its number there.
+        seq: u64,
     }
 }
 

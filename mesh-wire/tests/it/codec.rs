@@ -144,6 +144,13 @@ fn w_04_extensions_ascend_and_come_once() {
     check::<Extensions>(&extensions(&full), Ok(()));
     check::<Extensions>(&extensions(&[full, vec![4]].concat()), Err(Problem::TooLarge));
     let of = |inner: &[u8]| Extensions::from_bytes(extensions(inner).into()).unwrap();
+    // One more goes to its place.
+    let more = of(&[2, 0, 5, 1, 9]);
+    assert_eq!(more.with(3, &[7]), Some(of(&[2, 0, 3, 1, 7, 5, 1, 9])));
+    assert_eq!(more.with(6, &[]), Some(of(&[2, 0, 5, 1, 9, 6, 0])));
+    assert_eq!(more.with(1, &[]), Some(of(&[1, 0, 2, 0, 5, 1, 9])));
+    assert_eq!(more.with(5, &[]), None);
+    assert_eq!(more.with(6, &[0; limits::EXTENSION_BYTES]), None);
     assert_eq!(of(&[2, 0, 4, 0]).unknown_critical(&[]), None);
     assert_eq!(of(&[2, 0, 5, 0]).unknown_critical(&[]), Some(5));
     assert_eq!(of(&[3, 0, 5, 0]).unknown_critical(&[3]), Some(5));

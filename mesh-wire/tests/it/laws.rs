@@ -13,9 +13,9 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Checkpoint, Cvs, CvsWant, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant, Heard,
-    ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave, Retract, SealedBody, Share,
-    Summary, Want,
+    Checkpoint, Cvs, CvsWant, Enclosure, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant,
+    Heard, ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave, Parents, Retract,
+    SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead};
@@ -100,6 +100,9 @@ laws! {
     retract: Retract,
     sealed_body: SealedBody,
     letter: Letter,
+    enclosure: Enclosure,
+    unsealing: Unsealing,
+    parents: Parents,
     introduction: Introduction,
     answer: Answer,
     retry: Retry,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use mesh_wire::codec::{Extensions, List, Opaque, Problem, Reader};
+use mesh_wire::enclosure::BlobKey;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
@@ -15,10 +16,10 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Claim, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Gateway, Genesis, Grant,
-    GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState,
-    LogSummary, Origins, PageAsk, PageDrop, PageHave, Retract, Retracted, Right, SealedBody, Share,
-    Summary, Want,
+    Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Fork, Gateway,
+    Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter,
+    LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place, Retract,
+    Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog, OriginUrl};
@@ -64,6 +65,7 @@ as_bytes! {
     WriterId: value => &value.0;
     Token: value => &value.0;
     HopTag: value => &value.0;
+    BlobKey: value => &value.to_bytes();
 }
 
 impl<const MAX: usize> Show for Opaque<MAX> {
@@ -183,6 +185,10 @@ object! {
     Retracted { log, seq }
     SealedBody { epoch, sealed }
     Letter { name, content }
+    Enclosure { hash, size }
+    Unsealing { key, size, hash }
+    Parents { items }
+    Place { log, seq }
     PageAsk { handle, channel, hash, size, page }
     PageHave { serial, handle, groups }
     GroupsWant { handle, groups }
@@ -258,7 +264,7 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 16] = [
+pub(crate) const DECODERS: [(&str, Decoder); 19] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
@@ -272,6 +278,9 @@ pub(crate) const DECODERS: [(&str, Decoder); 16] = [
     ("Retract", alone::<Retract>),
     ("SealedBody", alone::<SealedBody>),
     ("Letter", alone::<Letter>),
+    ("Enclosure", alone::<Enclosure>),
+    ("Unsealing", alone::<Unsealing>),
+    ("Parents", alone::<Parents>),
     ("Introduction", alone::<Introduction>),
     ("Answer", alone::<Answer>),
     ("Retry", alone::<Retry>),

@@ -3,6 +3,7 @@
 use std::iter;
 
 use mesh_wire::codec::{Extensions, List, Opaque, varint};
+use mesh_wire::enclosure::BlobKey;
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
 use mesh_wire::message::link::CloseReason;
@@ -64,6 +65,7 @@ wrapped! {
     [u8; 80]: [[u8; 16]; 5] => |parts| std::array::from_fn(|i| parts[i / 16][i % 16]);
     Hash: [u8; 32] => Hash;
     WriterId: [u8; 32] => WriterId;
+    BlobKey: [u8; 32] => BlobKey::from_array;
     Token: [u8; 8] => Token;
     UnixTime: u64 => |time| UnixTime(time & UnixTime::MAX.0);
     PortNumber: u16 => |port| PortNumber::new(port.max(1024)).expect("not below 1024");

@@ -8,6 +8,7 @@ use std::{env, fs};
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
 use mesh_wire::codec::{Extensions, List, Opaque};
+use mesh_wire::enclosure::BlobKey;
 use mesh_wire::handshake::{Answer, Config, Handshake, Introduction, Pseudonym, Retry, Versions};
 use mesh_wire::id::WriterId;
 use mesh_wire::message::find::PortNumber;
@@ -20,10 +21,10 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Claim, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Gateway, Genesis, Grant,
-    GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState,
-    LogSummary, Origins, PageAsk, PageDrop, PageHave, Retract, Retracted, Right, SealedBody, Share,
-    Summary, Want,
+    Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Fork, Gateway,
+    Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter,
+    LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place, Retract,
+    Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog};
@@ -299,6 +300,17 @@ fn sync_examples() -> Vec<Example> {
             "Letter",
             "a small file",
             &Letter { name: Label::new("list.txt").unwrap(), content: opaque(b"bread") },
+        ),
+        alone("Enclosure", "a sealed blob", &Enclosure { hash: hash(3), size: 65_536 }),
+        alone(
+            "Unsealing",
+            "its key, size and hash",
+            &Unsealing { key: BlobKey::from_array([9; 32]), size: 65_000, hash: hash(4) },
+        ),
+        alone(
+            "Parents",
+            "items of two logs",
+            &Parents { items: List::new(&[Place { log: 0, seq: 70 }, Place { log: 2, seq: 1 }]) },
         ),
         alone(
             "Checkpoint",

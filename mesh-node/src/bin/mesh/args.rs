@@ -110,6 +110,9 @@ pub(crate) enum Command {
         channel: String,
     },
     /// List the items of a channel
+    ///
+    /// Where several people write, what they write stands behind what they had read, and by the
+    /// time for the rest.
     Feed {
         /// The channel: its name, id or link
         channel: String,

@@ -42,10 +42,16 @@ fn row(item: &Item) -> String {
         "text" => words::line(&item.text),
         _ => words::line(&item.name),
     };
-    let what = match item.writer.as_str() {
+    let mut what = match item.writer.as_str() {
         "" => what,
         writer => format!("{}: {what}", words::line(writer)),
     };
+    if item.late {
+        what.push_str("  (came late)");
+    }
+    if item.gap {
+        what.push_str("  (had read something that is not here)");
+    }
     let state = match item.state.as_str() {
         _ if !item.valid => "void".to_owned(),
         "retracted" | "expired" => "gone".to_owned(),
@@ -81,6 +87,8 @@ mod tests {
             author: String::new(),
             writer: "Eve\n".into(),
             valid: true,
+            late: true,
+            gap: true,
             time_ms: 0,
             kind: "text".into(),
             name: String::new(),
@@ -94,7 +102,8 @@ mod tests {
             expires_ms: None,
         };
         let row = row(&item);
-        assert!(row.ends_with("1.2 MB  40 %   Eve↵: one↵two\\u{1b}[31m"), "{row}");
+        let words = "1.2 MB  40 %   Eve↵: one↵two\\u{1b}[31m  (came late)  (had read something";
+        assert!(row.contains(words), "{row}");
         assert_eq!(row.lines().count(), 1);
     }
 

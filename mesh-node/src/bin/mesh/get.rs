@@ -163,7 +163,9 @@ impl<'a> Watch<'a> {
                 let why = format!("{written} written, {missed} not, for the reasons above");
                 Err(Error::new(ErrorKind::Partly, why))
             }
-            (0, None) => self.context.format.words("The channel has no files yet."),
+            (0, None) => {
+                self.context.format.words("The channel has no files yet that this node may read.")
+            }
             (_, None) => {
                 let time = self.start.elapsed();
                 self.context.format.words(format_args!(

@@ -114,7 +114,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Follow { link } => channel::follow(context, link),
         Command::Unfollow { channel } => channel::unfollow(context, channel),
         Command::Feed { channel, follow } => {
-            feed::feed(context, &Request::Feed { channel, follow })
+            feed::feed(context, &Request::Feed { channel, follow, chat: true })
         }
         Command::Pin { channel, items } => {
             quota::pin(context, &Request::Pin { channel, items, pinned: true })

@@ -169,7 +169,12 @@ async fn refuse_what_never_comes(node: &Mesh, id: ChannelId, seq: u64) -> Result
     let is_alone = channel.role == "owner" && channel.writers < 2;
     let here = node.items(id, seq..seq + 1).await?.items.pop();
     if here.as_ref().is_some_and(|item| item.state == "sealed") {
-        let why = format!("item {seq} of {:?} was written for others only", channel.name);
+        let why = format!(
+            "item {seq} of {:?} was written for others only: this node keeps it for them and \
+             cannot read it; `mesh channel request` asks to be let in to what is written from \
+             then on",
+            channel.name
+        );
         return Err(Error::new(ErrorKind::Permission, why));
     }
     let gone = here.as_ref().and_then(|item| match (item.state.as_str(), item.expires_ms) {

@@ -107,10 +107,11 @@ pub(super) async fn answer(
         Request::Retract { channel, items } => {
             retract((&node, node.resolve(&channel).await?), items, client).await
         }
-        Request::Feed { channel, follow } => {
+        Request::Feed { channel, follow, chat } => {
             let channel = node.resolve(&channel).await?;
             drop(node);
-            feed((mesh, channel), follow.then_some(Follow), client).await
+            let order = if chat { Order::Chat } else { Order::Numbers };
+            feed((mesh, channel), order, follow.then_some(Follow), client).await
         }
         Request::Get { channel, items, to, replace } => {
             let channel = node.resolve(&channel).await?;
@@ -239,8 +240,16 @@ async fn watch(mesh: &WeakMesh, client: &mut Client<'_>) -> Result<(), Error> {
 /// The wish for items to come.
 struct Follow;
 
+/// How items are told.
+#[derive(Clone, Copy)]
+enum Order {
+    Numbers,
+    Chat,
+}
+
 async fn feed(
     (mesh, channel): (&WeakMesh, ChannelId),
+    order: Order,
     follow: Option<Follow>,
     client: &mut Client<'_>,
 ) -> Result<(), Error> {
@@ -248,7 +257,12 @@ async fn feed(
     loop {
         let (changed, page) = {
             let node = mesh.upgrade().ok_or_else(Error::stopped)?;
-            (node.changed(), node.items(channel, next..next + PAGE).await?)
+            let changed = node.changed();
+            let page = match order {
+                Order::Numbers => node.items(channel, next..next + PAGE).await?,
+                Order::Chat => node.chat(channel, next).await?,
+            };
+            (changed, page)
         };
         if page.next > next {
             next = page.next;

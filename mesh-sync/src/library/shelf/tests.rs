@@ -125,7 +125,7 @@ impl Life {
                 let run = self.origin.run(&at, channel.size(ORIGIN)..u64::MAX, 1 << 20).unwrap();
                 let Some(run) = run else { return };
                 let verified = log::verify(channel, &run).unwrap();
-                self.here.keep(&id, verified).unwrap();
+                self.here.keep(&id, verified, UnixTime(0)).unwrap();
             }
             4 if rng.below(4) == 0 => self.here.unfollow(&id).unwrap(),
             5 if rng.below(4) == 0 => {
@@ -199,7 +199,7 @@ fn what_goes_first_is_what_nobody_wanted_then_the_oldest_of_whoever_takes_most()
         let at = crate::channel::LogId { channel: id, log: ORIGIN };
         let run = life.origin.run(&at, 0..u64::MAX, 1 << 20).unwrap().unwrap();
         let verified = log::verify(&life.here.channels[&id], &run).unwrap();
-        life.here.keep(&id, verified).unwrap();
+        life.here.keep(&id, verified, UnixTime(0)).unwrap();
     }
     let [first, other, second, third] = [0, 1, 2, 3].map(|n| life.blobs[n]);
     for blob in [first, second, third, other] {
