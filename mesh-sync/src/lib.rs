@@ -37,6 +37,7 @@ mod fetch;
 mod follow;
 mod health;
 mod library;
+mod matching;
 mod merkle;
 mod peer;
 mod receive;
@@ -48,7 +49,7 @@ pub mod store;
 mod sync;
 
 pub use blob::{BlobId, Outboard, OutboardBuilder};
-pub use channel::ChannelName;
+pub use channel::{ChannelName, Visibility};
 pub use command::{Content, NewItem, Refused};
 pub use event::Event;
 pub use status::{

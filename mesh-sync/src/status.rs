@@ -11,7 +11,7 @@ use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
 use crate::blob::{BlobId, GROUP, PageId};
 use crate::channel::charter::Writer;
-use crate::channel::{Channel, ChannelName, LogId, epoch, item};
+use crate::channel::{Channel, ChannelName, LogId, Visibility, epoch, item};
 use crate::command::Refused;
 use crate::library::is_content;
 use crate::peer::Matched;
@@ -47,6 +47,8 @@ pub struct ChannelStatus {
     pub damaged: bool,
     /// Only its members read what is written in it.
     pub private: bool,
+    /// Who may find out that it is here.
+    pub visibility: Visibility,
     /// Somebody with its owner's key has signed two histories: nothing more is taken or signed.
     pub forked: bool,
 }
@@ -333,6 +335,7 @@ impl<S: Store> Sync<S> {
             catching_up: matched.any(Matched::is_catching_up),
             damaged: channel.damaged,
             private: channel.charter.is_private(),
+            visibility: channel.visibility,
             forked: channel.is_frozen(),
         }
     }

@@ -79,11 +79,13 @@ pub enum Table {
     Epochs = 13,
     /// (channel, last number of a run first) → the log and the place in it where the run begins.
     Arrivals = 12,
+    /// Channel → nothing: it is offered to no neighbour.
+    Hidden = 14,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -98,6 +100,7 @@ impl Table {
         Self::Charters,
         Self::Arrivals,
         Self::Epochs,
+        Self::Hidden,
     ];
 }
 

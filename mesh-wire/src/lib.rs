@@ -33,6 +33,7 @@ pub mod label;
 pub mod limits;
 pub mod machine;
 pub mod message;
+pub mod oblivious;
 pub mod rng;
 pub mod seal;
 pub mod sealed;

@@ -1,6 +1,6 @@
 //! What the node knows, as other programs read it.
 
-use mesh_sync::{BlobId, ItemState, ItemStatus, Role, Sync, WriterState};
+use mesh_sync::{BlobId, ItemState, ItemStatus, Role, Sync, Visibility, WriterState};
 use mesh_transport::State;
 use mesh_wire::message::sync::{ItemKind, Right};
 use mesh_wire::{ChannelId, LinkId, Now, UnixTime};
@@ -35,6 +35,7 @@ fn channel(channel: mesh_sync::ChannelStatus) -> api::ChannelStatus {
         bytes: channel.bytes_here,
         catching_up: channel.catching_up,
         private: channel.private,
+        hidden: channel.visibility == Visibility::Hidden,
         forked: channel.forked,
     }
 }

@@ -268,6 +268,7 @@ const fn definition(table: Table) -> Definition {
         Table::Charters => "charters",
         Table::Arrivals => "arrivals",
         Table::Epochs => "epochs",
+        Table::Hidden => "hidden",
     })
 }
 

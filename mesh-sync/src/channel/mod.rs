@@ -40,6 +40,15 @@ pub(crate) struct LogId {
     pub(crate) log: u32,
 }
 
+/// Who may find out that a channel is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Every neighbour that knows it.
+    Open,
+    /// Only who looks for it, or was found when this node did.
+    Hidden,
+}
+
 /// A channel that this node follows or owns.
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
@@ -55,6 +64,7 @@ pub(crate) struct Channel {
     pub(crate) epochs: BTreeMap<u32, EpochSecret>,
     /// The store no longer has what was signed: the channel is neither shared nor changed.
     pub(crate) damaged: bool,
+    pub(crate) visibility: Visibility,
 }
 
 impl Channel {
@@ -69,6 +79,7 @@ impl Channel {
             keys: BTreeMap::new(),
             epochs: BTreeMap::new(),
             damaged: false,
+            visibility: Visibility::Open,
         }
     }
 
@@ -94,6 +105,9 @@ impl Channel {
             }
             number.is_some()
         })?;
+        if store.get(Table::Hidden, &key::channel(&id))?.is_some() {
+            channel.visibility = Visibility::Hidden;
+        }
         let Ok(counts) = Counts::from_bytes(record) else {
             channel.damaged = true;
             return Ok(channel);

@@ -13,8 +13,9 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Checkpoint, Cvs, CvsWant, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant, Heard,
-    ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, SealedBody, Share, Summary, Want,
+    Blinded, Checkpoint, Cvs, CvsWant, EpochKeys, Evaluated, Fork, Genesis, Grant, GroupData,
+    GroupsWant, Heard, ItemHeader, Items, Letter, PageAsk, PageDrop, PageHave, SealedBody, Share,
+    Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use proptest::test_runner::{Config, TestRunner};
@@ -73,6 +74,8 @@ laws! {
     guided: Guided,
     register: Register,
     share: Share,
+    blinded: Blinded,
+    evaluated: Evaluated,
     heard: Heard,
     summary: Summary,
     want: Want,

@@ -15,9 +15,9 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
-    GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
-    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    Blinded, Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Evaluated, Fork, Genesis,
+    Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd,
+    LogState, LogSummary, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{DecodeError, Hash, HopTag, Label, Token, UnixTime, Wire};
@@ -56,6 +56,7 @@ as_bytes! {
     [u8; 4]: value => value;
     [u8; 8]: value => value;
     [u8; 16]: value => value;
+    [u8; 32]: value => value;
     [u8; 64]: value => value;
     [u8; 80]: value => value;
     Hash: value => &value.0;
@@ -151,6 +152,8 @@ object! {
     Guided { find, tags, way }
     Register { path, tags }
     Share { serial, tokens }
+    Blinded { serial, points }
+    Evaluated { serial, points }
     Heard { serials }
     Summary { serial, channel, blobs, logs }
     LogSummary { log, size, root }
@@ -234,7 +237,7 @@ layer! {
     RouteMessage { Presence, Find, Found, Packet, Broken, Arrived, Anchor, Guided, Register }
     SyncMessage {
         Share, Heard, Summary, Want, Items, PageAsk, PageHave, GroupsWant, CvsWant, Cvs, GroupData,
-        PageDrop, Reconcile, Fork
+        PageDrop, Reconcile, Fork, Blinded, Evaluated
     }
     Step { Spine, AskIds, ShortIds, AskSymbols, Symbols, Findings, Walk, Nodes }
 }

@@ -20,9 +20,9 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Fork, Genesis, Grant, GroupData,
-    GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd, LogState, LogSummary,
-    PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
+    Blinded, Branch, Checkpoint, Cvs, CvsWant, EpochKey, EpochKeys, Evaluated, Fork, Genesis,
+    Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter, LogEnd,
+    LogState, LogSummary, PageAsk, PageDrop, PageHave, Right, SealedBody, Share, Summary, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::sign::{Context, SigningKey};
@@ -161,6 +161,8 @@ fn sync_examples() -> Vec<Example> {
     vec![
         sync("two channels", Share { serial: 0, tokens: List::new(&[[1; 8], [2; 8]]) }),
         sync("no channel", Share { serial: 1, tokens: List::default() }),
+        sync("two questions", Blinded { serial: 1, points: List::new(&[[1; 32], [2; 32]]) }),
+        sync("two answers", Evaluated { serial: 1, points: List::new(&[[3; 32], [4; 32]]) }),
         sync("acknowledged", Heard { serials: List::new(&[0, 1, 64]) }),
         sync("one log", Summary { serial: 2, channel: 1, blobs: 64, logs: List::new(&[log]) }),
         sync(
