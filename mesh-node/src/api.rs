@@ -125,6 +125,8 @@ pub struct ChannelStatus {
     pub catching_up: bool,
     /// Whether only those read it who may write in it.
     pub private: bool,
+    /// Whether no neighbour finds out by asking that it is here.
+    pub hidden: bool,
     /// Whether its key has signed two different histories: nothing more is taken or published.
     pub forked: bool,
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use async_channel::{Receiver, Sender, WeakSender};
 use event_listener::Event;
-use mesh_sync::{ChannelName, Sync};
+use mesh_sync::{ChannelName, Sync, Visibility};
 use mesh_transport::Transport;
 use mesh_transport_tcp::Tcp;
 use mesh_transport_udp::Udp;
@@ -211,6 +211,23 @@ impl Mesh {
     pub async fn follow(&self, link: ChannelLink) -> Result<api::ChannelStatus, Error> {
         let ChannelLink { channel, origin } = link;
         self.command(move |sync, now| feed::follow(sync, now, channel, origin)).await??;
+        self.channel(channel).await
+    }
+
+    /// Subscribes to a channel that no neighbour is to find out about by asking, or hides one that
+    /// is followed already: only who searches for it, or is found by a search, learns of it.
+    pub async fn follow_hidden(&self, link: ChannelLink) -> Result<api::ChannelStatus, Error> {
+        self.command(move |sync, now| sync.follow_hidden(now, link.0)).await??;
+        self.channel(link.0).await
+    }
+
+    /// Changes who may find out that a channel is here. Who has found out before, knows.
+    pub async fn show(
+        &self,
+        channel: ChannelId,
+        to: Visibility,
+    ) -> Result<api::ChannelStatus, Error> {
+        self.command(move |sync, now| sync.show(now, &channel, to)).await??;
         self.channel(channel).await
     }
 

@@ -67,6 +67,8 @@ pub use config::{Beacons, Config};
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "driver")]
 pub use handle::{App, Feed, Mesh, start};
+#[cfg(feature = "driver")]
+pub use mesh_sync::Visibility;
 pub use mesh_wire::invite::{ChannelLink, WriterLink};
 pub use mesh_wire::message::sync::Right;
 pub use mesh_wire::origin::OriginUrl;

@@ -203,6 +203,12 @@ impl Router {
         self.trails.now_has(key, size);
     }
 
+    /// Of these keys neighbours do not tell each other by themselves: a search finds them, too.
+    // spec: ROUTE-14
+    pub fn hide(&mut self, keys: impl IntoIterator<Item = FindKey>) {
+        self.trails.hidden = keys.into_iter().collect();
+    }
+
     /// Looks for somebody who holds `key`; [`TrailEvent::Searched`] ends it. `false` if there is
     /// nobody to ask, or too much is being looked for.
     pub fn seek(&mut self, now: Time, key: FindKey, scope: Scope) -> bool {

@@ -111,9 +111,9 @@ impl<S: Store> Sync<S> {
         }
         let is_level = |matched: &Matched| {
             let has_no_more = |log: &u32| {
-                matched.theirs(*log).is_some_and(|theirs| theirs.size <= channel.size(*log))
+                matched.has_said(*log).is_some_and(|theirs| theirs.size <= channel.size(*log))
             };
-            matched.summary_heard.is_some() && over.iter().all(has_no_more)
+            over.iter().all(has_no_more)
         };
         if self.peers.values().filter_map(|peer| peer.matched.get(id)).any(is_level) {
             // An error of the store has become an event, and a frozen channel has no rights to end.

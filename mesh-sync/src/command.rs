@@ -10,7 +10,7 @@ use mesh_wire::{ChannelId, Label, Now, UnixTime, limits};
 use thiserror::Error;
 
 use crate::blob::{BlobId, Outboard, PAGE, PageId};
-use crate::channel::ChannelName;
+use crate::channel::{ChannelName, Visibility};
 use crate::library::{Group, Kept, Rules};
 use crate::status::Role;
 use crate::store::{Store, StoreError};
@@ -200,6 +200,33 @@ impl<S: Store> Sync<S> {
             self.durable(now, kept)?;
             self.origins.is_stale = true;
         }
+        Ok(())
+    }
+
+    /// Follows a channel that no neighbour is to find out about by guessing, or hides one that is
+    /// followed already.
+    // spec: SYNC-54
+    pub fn follow_hidden(&mut self, now: Now, channel: ChannelId) -> Result<(), Refused> {
+        self.is_open()?;
+        let mut followed = Ok(());
+        if !self.library.channels.contains_key(&channel) {
+            self.has_room_for_a_channel()?;
+            followed = self.library.follow(channel);
+        }
+        let hidden = followed.and_then(|()| self.library.show(&channel, Visibility::Hidden));
+        self.durable(now, hidden)?;
+        self.share();
+        Ok(())
+    }
+
+    /// Changes who may find out that a channel is here, durable when this returns. What a neighbour
+    /// has found out before, it knows.
+    // spec: SYNC-54
+    pub fn show(&mut self, now: Now, channel: &ChannelId, to: Visibility) -> Result<(), Refused> {
+        self.is_open()?;
+        let shown = self.library.show(channel, to);
+        self.durable(now, shown)?;
+        self.share();
         Ok(())
     }
 

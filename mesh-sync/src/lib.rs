@@ -42,6 +42,7 @@ mod fetch;
 mod follow;
 mod health;
 mod library;
+mod matching;
 mod merkle;
 mod origin;
 mod peer;
@@ -55,8 +56,8 @@ pub mod store;
 mod sync;
 
 pub use blob::{BlobId, Outboard, OutboardBuilder};
-pub use channel::ChannelName;
 pub use channel::account::{Exchange, Files, Policy};
+pub use channel::{ChannelName, Visibility};
 pub use chat::Placed;
 pub use command::{Content, NewItem, Readers, Refused};
 pub use event::Event;

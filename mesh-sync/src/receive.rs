@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use mesh_wire::codec::List;
 use mesh_wire::message::SyncMessage;
-use mesh_wire::message::sync::{Branch, Cvs, Fork, GroupData, PageAsk, PageHave, Share};
+use mesh_wire::message::sync::{Branch, Cvs, Fork, GroupData, PageAsk, PageHave};
 use mesh_wire::{Fault, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
@@ -84,28 +84,13 @@ impl<S: Store> Sync<S> {
                     peer.served.drop(page.handle);
                 }
             }
+            SyncMessage::Blinded(question) => self.take_question(now, link, &question)?,
+            SyncMessage::Evaluated(answer) => self.take_answer(link, &answer)?,
             SyncMessage::Fork(fork) => self.take_fork(link, fork)?,
             // No channel is a set yet: the message names a place that holds none.
             SyncMessage::Reconcile(_) => {}
         }
         Ok(())
-    }
-
-    // spec: SYNC-9
-    fn take_share(&mut self, now: Time, link: LinkId, share: &Share) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        peer.acknowledge(share.serial);
-        if peer.share_heard.is_some_and(|heard| share.serial <= heard) {
-            return;
-        }
-        peer.share_heard = Some(share.serial);
-        // Who forgot a channel and came back has nothing of it, and knows nothing.
-        let moved = peer.slots.take(share.tokens.iter().collect());
-        moved.iter().for_each(|channel| peer.forget(channel));
-        let gone = peer.rematch();
-        peer.hungry = true;
-        self.fetch.news();
-        gone.iter().for_each(|channel| self.seek(now, channel));
     }
 
     /// A neighbour shows what was signed about a log.

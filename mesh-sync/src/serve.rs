@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, varint};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{
-    Cvs, Fork, GroupData, Heard, Items, LogSummary, PageHave, Share, Summary, Want,
+    Cvs, Fork, GroupData, Heard, Items, LogSummary, PageHave, Summary, Want,
 };
 use mesh_wire::{ChannelId, LinkId, Time, Wire, limits};
 
@@ -21,10 +21,10 @@ use crate::standing::{Due, Standing, due, news, standing};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
 
-/// The longest control message but [`Share`] and [`Heard`], with its frame.
+/// The longest control message but those lists, with its frame.
 const CONTROL_ROOM: usize = 160;
-/// Bytes of a [`Share`] or [`Heard`] around its list.
-const LIST_OVERHEAD: usize = 16;
+/// Bytes of a list of channels, serials or points around what it lists.
+pub(crate) const LIST_OVERHEAD: usize = 16;
 /// Bytes of a [`Cvs`] or [`GroupData`] around its content.
 const BULK_OVERHEAD: usize = 24;
 /// The newest items that are offered to somebody who has not said yet what it has.
@@ -50,18 +50,6 @@ impl Account {
 }
 
 impl<S: Store> Sync<S> {
-    /// Our list of channels, by the places in which everything else names them.
-    // spec: SYNC-9
-    pub(crate) fn next_share(&mut self, now: Time, link: LinkId, room: usize) -> Option<Share> {
-        let peer = self.peers.get_mut(&link)?;
-        if peer.slots.tokens().count() * 8 + LIST_OVERHEAD > room {
-            return None;
-        }
-        let serial = peer.next_serial();
-        peer.share.said(now, peer.pace.repeat(), serial);
-        Some(Share { serial, tokens: List::new(peer.slots.tokens()) })
-    }
-
     /// What keeps the exchange going.
     pub(crate) fn next_control(
         &mut self,

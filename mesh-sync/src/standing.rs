@@ -80,7 +80,9 @@ pub(crate) fn standing(channel: &Channel, log: u32, matched: &Matched) -> Standi
         return Standing::Nothing;
     }
     let Told::Here(size) = news else { return Standing::Tell };
-    if told.is_none() && size == 0 && log != ORIGIN {
+    // An owner waits for who has nothing of a log to say so before it ends the right to write it.
+    let ends = channel.charter.writer(log).is_some_and(|writer| writer.ends());
+    if told.is_none() && size == 0 && log != ORIGIN && !ends {
         return Standing::Nothing;
     }
     // Who asks for items is told when they are here. But who gives them has to know whose history

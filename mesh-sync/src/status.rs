@@ -13,7 +13,7 @@ use crate::blob::{BlobId, PageId};
 use crate::channel::account::{Exchange, Policy};
 use crate::channel::charter::Writer;
 use crate::channel::epoch::Opened;
-use crate::channel::{Channel, ChannelName, LogId, item, parents};
+use crate::channel::{Channel, ChannelName, LogId, Visibility, item, parents};
 use crate::command::Refused;
 use crate::library::{Gone, expiry, is_content};
 use crate::peer::Matched;
@@ -56,6 +56,8 @@ pub struct ChannelStatus {
     pub damaged: bool,
     /// Only its members read what is written in it.
     pub private: bool,
+    /// Who may find out that it is here.
+    pub visibility: Visibility,
     /// Somebody with its owner's key has signed two histories: nothing more is taken or signed.
     pub forked: bool,
 }
@@ -358,6 +360,7 @@ impl<S: Store> Sync<S> {
             catching_up: matched.any(Matched::is_catching_up),
             damaged: channel.damaged,
             private: channel.charter.is_private(),
+            visibility: channel.visibility,
             forked: channel.is_frozen(),
         }
     }

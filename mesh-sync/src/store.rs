@@ -93,11 +93,13 @@ pub enum Table {
     Lacking = 18,
     /// (moment, channel, log, sequence number) → nothing: the item's content expires then.
     Expiries = 19,
+    /// Channel → nothing: it is offered to no neighbour.
+    Hidden = 20,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -118,6 +120,7 @@ impl Table {
         Self::Gone,
         Self::Lacking,
         Self::Expiries,
+        Self::Hidden,
     ];
 }
 

@@ -18,6 +18,7 @@ use crate::health::Health;
 use crate::library::Library;
 use crate::origin::Origins;
 use crate::peer::Peer;
+use crate::peer::guesses::Guesses;
 use crate::peer::slots::Slots;
 use crate::peer::turns::Class;
 use crate::store::{Store, StoreError};
@@ -30,6 +31,8 @@ pub struct Sync<S: Store> {
     pub(crate) events: Events,
     pub(crate) health: Health,
     pub(crate) origins: Origins,
+    /// How often all others together may still guess what is followed here.
+    pub(crate) guesses: Guesses,
     pub(crate) rng: Rng,
     /// The owner's clock when the last input came.
     pub(crate) unix: UnixTime,
@@ -55,6 +58,7 @@ impl<S: Store> Sync<S> {
             events: Events::default(),
             health: Health::default(),
             origins: Origins::new(rng.fork("origins")),
+            guesses: Guesses::of_all(),
             rng,
             unix: UnixTime(0),
             unsettled: BTreeSet::new(),
@@ -142,22 +146,6 @@ impl<S: Store> Sync<S> {
         Ok(())
     }
 
-    /// The list of channels has changed: brings every link's list in line with it.
-    // spec: SYNC-9
-    pub(crate) fn share(&mut self) {
-        self.origins.is_stale = true;
-        let sound = self.library.channels.values().filter(|channel| !channel.damaged);
-        let channels: BTreeSet<ChannelId> = sound.map(|channel| channel.id).collect();
-        for peer in self.peers.values_mut() {
-            if peer.slots.share(&channels) {
-                peer.share.owe();
-            }
-            peer.rematch();
-            peer.hungry = true;
-        }
-        self.fetch.news();
-    }
-
     pub(crate) fn link_up(&mut self, link: LinkId, info: Link) {
         // A link without a session has nothing to say to this layer.
         let Some(secured) = info.secured else { return };
@@ -174,17 +162,6 @@ impl<S: Store> Sync<S> {
     pub fn be_patient(&mut self, link: LinkId, patience: Duration) {
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.pace.be_patient(patience);
-        }
-    }
-
-    /// The other end of a link has shown that it shares `channel`, before any list has come.
-    // spec: SYNC-14
-    pub fn met(&mut self, link: LinkId, channel: ChannelId) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        peer.slots.shown = Some(channel);
-        peer.rematch();
-        if let Some(matched) = peer.matched.get_mut(&channel) {
-            matched.offer = true;
         }
     }
 
@@ -228,6 +205,7 @@ impl<S: Store> Sync<S> {
     fn chores(&mut self, now: Time) {
         for peer in self.peers.values_mut() {
             peer.share.is_overdue(now);
+            peer.question.is_overdue(now);
             for (id, matched) in &mut peer.matched {
                 if matched.said.is_overdue(now) {
                     matched.forget_told();
@@ -255,6 +233,7 @@ impl<S: Store> Sync<S> {
     pub fn interrupted(&mut self, now: Time, link: LinkId) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.share.hasten(now);
+        peer.question.hasten(now);
         for matched in peer.matched.values_mut() {
             matched.said.hasten(now);
             for talk in matched.logs.values_mut() {
@@ -279,6 +258,10 @@ impl<S: Store> Sync<S> {
         if peer.share.is_due() {
             self.arm_chores(now);
             return Ok(self.next_share(now, link, room).map(SyncMessage::from));
+        }
+        if let Some(message) = self.next_of_matching(now, link, room) {
+            self.arm_chores(now);
+            return Ok(Some(message));
         }
         for class in order {
             let message = match class {

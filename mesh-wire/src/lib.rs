@@ -35,6 +35,7 @@ pub mod label;
 pub mod limits;
 pub mod machine;
 pub mod message;
+pub mod oblivious;
 pub mod origin;
 pub mod rng;
 pub mod seal;

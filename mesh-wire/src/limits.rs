@@ -198,8 +198,22 @@ pub const FLOW_IDLE: Duration = Duration::from_secs(90);
 
 /// Channels shared over one link, the padding included.
 pub const SHARED_CHANNELS: usize = 512;
-/// The number of channel tokens is padded to a multiple of this.
+/// The number of channel tokens, and of questions about channels, is padded to a multiple of this.
 pub const TOKENS_STEP: usize = 16;
+/// Channels that are offered over one link, but for those that the other end has proven to know:
+/// what costs both ends 7 ms each on a desktop. Of more, some are drawn; searches find the rest.
+pub const OFFERED_CHANNELS: usize = 64;
+/// Guesses at what is followed here that one link begins with: a list of [`OFFERED_CHANNELS`], and
+/// as much again for what changes or is lost.
+pub const GUESSES: u32 = 128;
+/// How long a link waits for its next guess once they are spent.
+pub const GUESS_REFILL: Duration = Duration::from_secs(10);
+/// Guesses of all links together in a burst: a crowd of [`LINKS`] that comes at once, each with a
+/// list of two steps.
+pub const ALL_GUESSES: u32 = 2048;
+/// How long all links wait for their next guess once these are spent: under however many names,
+/// somebody beside a node tries 172,800 channels a day at most.
+pub const ALL_GUESSES_REFILL: Duration = Duration::from_millis(500);
 /// Logs of one channel.
 pub const LOGS: usize = 64;
 /// Logs that are kept for new keys of a channel's owner, whoever else writes.

@@ -24,6 +24,7 @@ PACKET_BYTES = 1024
 ACKS = 32
 DATAGRAM_BYTES = 1232
 SHARED_CHANNELS = 512
+OFFERED_CHANNELS = 64
 LOGS = 64
 RETRACTED_ITEMS = 256
 PARENTS = 8
@@ -254,6 +255,8 @@ MESSAGES = {
     0x38: ("Reconcile", layout(channel=U32, serial=U32, step=(2, read_step))),
     0x3A: ("Fork", layout(
         serial=U32, channel=U32, log=U32, end=U64, genesis=ITEM, branches=many(BRANCH, 2))),
+    0x3C: ("Blinded", layout(serial=U32, points=many(HASH, OFFERED_CHANNELS))),
+    0x3E: ("Evaluated", layout(serial=U32, points=many(HASH, OFFERED_CHANNELS))),
 }
 
 ALONE = {

@@ -58,6 +58,9 @@ pub enum Request {
         /// Whether only those are to read it who may write in it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         private: bool,
+        /// Whether no neighbour is to find out about it by asking.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hidden: bool,
     },
     /// Every channel, own and followed: [`Answer::Channel`]s.
     Channels,
@@ -65,6 +68,17 @@ pub enum Request {
     Follow {
         /// The channel's link.
         link: String,
+        /// Whether no neighbour is to find out about it by asking. One that is followed already is
+        /// hidden by this, and stays as it is without.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hidden: bool,
+    },
+    /// Changes whether neighbours find out by asking that a channel is here: [`Answer::Channel`].
+    Hide {
+        /// A local name, an id or a link.
+        channel: String,
+        /// Whether they do not.
+        hidden: bool,
     },
     /// Ends a subscription.
     Unfollow {

@@ -15,11 +15,23 @@ fn requests_have_a_stable_form() {
     check(r#"{"examine":{"who":"news"}}"#, &Request::Examine { who: "news".into() });
     check(
         r#"{"new-channel":{"name":"a"}}"#,
-        &Request::NewChannel { name: "a".into(), private: false },
+        &Request::NewChannel { name: "a".into(), private: false, hidden: false },
     );
     check(
         r#"{"new-channel":{"name":"a","private":true}}"#,
-        &Request::NewChannel { name: "a".into(), private: true },
+        &Request::NewChannel { name: "a".into(), private: true, hidden: false },
+    );
+    check(
+        r#"{"follow":{"link":"mesh:a"}}"#,
+        &Request::Follow { link: "mesh:a".into(), hidden: false },
+    );
+    check(
+        r#"{"follow":{"link":"mesh:a","hidden":true}}"#,
+        &Request::Follow { link: "mesh:a".into(), hidden: true },
+    );
+    check(
+        r#"{"hide":{"channel":"news","hidden":false}}"#,
+        &Request::Hide { channel: "news".into(), hidden: false },
     );
     let writers = |change| Request::Writers { channel: "news".into(), change };
     check(r#"{"writers":{"channel":"news"}}"#, &writers(None));

@@ -2,7 +2,7 @@
 
 use mesh_sync::{
     BlobId, Files, ItemState, ItemStatus, OriginState, OriginStatus, Policy, Role, Sync, Unfetched,
-    WriterState,
+    Visibility, WriterState,
 };
 use mesh_transport::State;
 use mesh_wire::message::sync::{ItemKind, Right};
@@ -45,6 +45,7 @@ fn channel(sync: &Sync<DiskStore>, channel: mesh_sync::ChannelStatus) -> api::Ch
         given: channel.exchange.given,
         catching_up: channel.catching_up,
         private: channel.private,
+        hidden: channel.visibility == Visibility::Hidden,
         forked: channel.forked,
     }
 }

@@ -126,7 +126,9 @@ pub(super) fn content(message: &SyncMessage) -> u64 {
         | SyncMessage::Cvs(_)
         | SyncMessage::PageDrop(_)
         | SyncMessage::Reconcile(_)
-        | SyncMessage::Fork(_) => 0,
+        | SyncMessage::Fork(_)
+        | SyncMessage::Blinded(_)
+        | SyncMessage::Evaluated(_) => 0,
     };
     bytes as u64
 }

@@ -314,6 +314,7 @@ impl<S: Store> Node<S> {
         let Some(new) = self.links.get(&newer) else { return };
         let is_old = new.since.since(old.since) > limits::HANDSHAKE_TIME;
         let (older, old, new) = (*older, initiated(old), initiated(new));
+        self.sync.lead_to_the_same(older, newer);
         // A neighbour needs no relay.
         if is_routed(older) != is_routed(newer) {
             let routed = if is_routed(older) { older } else { newer };

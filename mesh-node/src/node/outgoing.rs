@@ -221,8 +221,12 @@ fn asks(message: &SyncMessage) -> bool {
         | SyncMessage::GroupsWant(_)
         | SyncMessage::CvsWant(_)
         | SyncMessage::Reconcile(_)
-        | SyncMessage::Fork(_) => true,
-        SyncMessage::Heard(_) | SyncMessage::GroupData(_) | SyncMessage::Cvs(_) => false,
+        | SyncMessage::Fork(_)
+        | SyncMessage::Blinded(_) => true,
+        SyncMessage::Heard(_)
+        | SyncMessage::GroupData(_)
+        | SyncMessage::Cvs(_)
+        | SyncMessage::Evaluated(_) => false,
     }
 }
 

@@ -212,6 +212,7 @@ impl<S: Store> Node<S> {
             (seek.role, seek.size) = (role, size);
             self.reach.channels.insert(id, seek);
         }
+        self.router.hide(self.sync.hidden().map(|id| channel_key(&id)));
         let seeks = self.reach.channels.iter();
         self.reach.by_key = seeks.clone().map(|(id, seek)| (seek.key, *id)).collect();
         self.router.answer_to(seeks.map(|(_, seek)| (seek.key, seek.size)));

@@ -274,6 +274,7 @@ const fn definition(table: Table) -> Definition {
         Table::Gone => "gone",
         Table::Lacking => "lacking",
         Table::Expiries => "expiries",
+        Table::Hidden => "hidden",
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, has_fields};
 
-const CHANNEL: [&str; 17] = [
+const CHANNEL: [&str; 19] = [
     "channel",
     "name",
     "role",
@@ -18,6 +18,7 @@ const CHANNEL: [&str; 17] = [
     "catching_up",
     "forked",
     "private",
+    "hidden",
     "next",
     "writers",
 ];
@@ -129,4 +130,26 @@ fn the_demo_verifies_every_byte_and_leaves_nothing() {
     has_fields(last, &["event", "files", "bytes", "publisher_sent", "alone", "saved", "ms"]);
     assert_eq!((&last["event"], &last["files"]), (&"verified".into(), &5.into()));
     assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0);
+}
+
+// spec: SYNC-54
+#[test]
+fn a_channel_is_hidden_and_shown_again() {
+    let (ada, bob) = (Stage::new(), Stage::new());
+    let (_ada, _bob) = (ada.up(), bob.up());
+    let made = &ada.run(&["channel", "new", "news", "--hidden", "--json"]).json()[0];
+    assert_eq!(made["hidden"], true);
+    assert!(ada.run(&["channel", "list"]).out.contains("own, hidden"));
+    let link = made["link"].as_str().unwrap();
+    let followed = &bob.run(&["follow", link, "--hidden", "--json"]).json()[0];
+    assert_eq!(followed["hidden"], true);
+    let again = &bob.run(&["follow", link, "--json"]).json()[0];
+    assert_eq!(again["hidden"], true, "it stays as it is");
+    let shown = &bob.run(&["channel", "unhide", link, "--json"]).json()[0];
+    assert_eq!(shown["hidden"], false);
+    assert!(ada.run(&["channel", "unhide", "news"]).out.contains("no longer hidden"));
+    assert_eq!(ada.run(&["channel", "list", "--json"]).json()[0]["hidden"], false);
+    let hidden = &ada.run(&["channel", "hide", "news", "--json"]).json()[0];
+    assert_eq!(hidden["hidden"], true);
+    ada.run(&["channel", "hide", "sports"]).fails(4, &["sports"]);
 }

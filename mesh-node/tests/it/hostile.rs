@@ -169,6 +169,8 @@ fn l_08_a_peer_that_stops_reading_costs_nothing_more() {
 #[test]
 fn a_record_holds_all_there_is_to_say_and_what_is_about_the_link_comes_first() {
     let mut alice = alice();
+    let name = mesh_wire::Label::new("news").unwrap();
+    alice.sync_mut(at(0), |sync| sync.create_channel(at(0), &name)).unwrap();
     let mut stranger = Stranger::shake_hands(&mut alice, 1, Carrier::Stream, at(0));
     let record = stranger.seal(&LinkMessage::from(Ping { nonce: 77 }).to_bytes());
     alice.receive(at(0), stranger.link, record);

@@ -254,3 +254,35 @@ fn who_refuses_to_relay_carries_nothing_and_reads_all_the_same() {
         }
     }
 }
+
+/// Neighbours do not find out from each other that they have it; a search does, and what that has
+/// proven goes over the link that is there, not over a path of one hop beside it.
+// spec: SYNC-14, SYNC-54
+#[test]
+fn a_hidden_channel_is_found_by_a_search_also_by_a_neighbour() {
+    for length in [2, 3] {
+        for seed in seeds(4) {
+            let mut world = world(seed);
+            let nodes = line(&mut world, length, Quality::STREAM);
+            world.run_for(Duration::from_secs(5));
+            let (first, last) = (nodes[0], nodes[length - 1]);
+            let news = channel(&mut world, first);
+            let hide = |sync: &mut mesh_sync::Sync<_>, now| sync.follow_hidden(now, news).unwrap();
+            for who in [first, last] {
+                world.with(who, |node, now| node.sync_mut(now, |sync| hide(sync, now)));
+            }
+            publish(&mut world, first, news, "for few");
+            let got = world.run_until(Duration::from_secs(30), |world| {
+                read(world, last, &news, 1).as_deref() == Some(b"for few")
+            });
+            assert!(got, "seed {seed}: nothing over {length} nodes");
+            world.run_for(Duration::from_secs(10));
+            assert_eq!(relays(&world, last).is_empty(), length == 2, "seed {seed}");
+            publish(&mut world, first, news, "and more");
+            let got = world.run_until(Duration::from_secs(10), |world| {
+                read(world, last, &news, 2).as_deref() == Some(b"and more")
+            });
+            assert!(got, "seed {seed}: no second item over {length} nodes");
+        }
+    }
+}

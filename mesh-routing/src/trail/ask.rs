@@ -252,8 +252,11 @@ impl Trails {
     ) {
         let Some(search) = self.searches.get(at) else { return };
         let Some(last) = way.last().copied() else { return };
-        let is_neighbour = way.len() == 1 && search.wanted == Wanted::Anybody;
-        if is_neighbour || proof(&search.key, &found.id, (found.answer, last)) != found.proof {
+        // What neighbours share they know without a search, unless they hide it.
+        let is_known = way.len() == 1 && !self.hidden.contains(&search.key);
+        if (is_known && search.wanted == Wanted::Anybody)
+            || proof(&search.key, &found.id, (found.answer, last)) != found.proof
+        {
             return;
         }
         let hops: Vec<HopTag> = [self.tag].into_iter().chain(way).collect();

@@ -33,7 +33,7 @@ pub(crate) mod search;
 pub(crate) mod seen;
 pub(crate) mod turns;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -113,6 +113,8 @@ pub(crate) struct Trails {
     seen: Seen,
     /// What this node answers to, beside its flows, and how much of it is here.
     keys: BTreeMap<FindKey, u64>,
+    /// Those of which neighbours do not tell each other by themselves.
+    pub(crate) hidden: BTreeSet<FindKey>,
     searches: Vec<Search>,
     flows: BTreeMap<LinkId, Flow>,
     next_flow: u64,
@@ -143,6 +145,7 @@ impl Trails {
             hops: BTreeMap::new(),
             seen: Seen::default(),
             keys: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             searches: Vec::new(),
             flows: BTreeMap::new(),
             next_flow: FIRST_ROUTED,

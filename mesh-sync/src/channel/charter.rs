@@ -271,7 +271,12 @@ impl Writer {
 
     /// Whether its time is over, and nobody has said how far it came.
     pub(crate) fn is_over(&self, now: UnixTime) -> bool {
-        self.is_open() && self.until > UnixTime(0) && self.until <= now
+        self.ends() && self.until <= now
+    }
+
+    /// Whether its right has an end that has not come yet.
+    pub(crate) fn ends(&self) -> bool {
+        self.is_open() && self.until > UnixTime(0)
     }
 }
 

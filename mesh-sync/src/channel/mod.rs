@@ -44,6 +44,15 @@ pub(crate) struct LogId {
     pub(crate) log: u32,
 }
 
+/// Who may find out that a channel is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Every neighbour that knows it.
+    Open,
+    /// Only who looks for it, or was found when this node did.
+    Hidden,
+}
+
 /// A channel that this node follows or owns.
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
@@ -64,6 +73,7 @@ pub(crate) struct Channel {
     pub(crate) claim: Option<Claim>,
     /// The store no longer has what was signed: the channel is neither shared nor changed.
     pub(crate) damaged: bool,
+    pub(crate) visibility: Visibility,
 }
 
 impl Channel {
@@ -81,6 +91,7 @@ impl Channel {
             origin: None,
             claim: None,
             damaged: false,
+            visibility: Visibility::Open,
         }
     }
 
@@ -110,6 +121,9 @@ impl Channel {
         channel.origin = origin.and_then(|url| OriginUrl::from_bytes(url).ok());
         let account = store.get(Table::Accounts, &key::channel(&id))?;
         channel.account = account.and_then(|it| Account::from_bytes(it).ok()).unwrap_or_default();
+        if store.get(Table::Hidden, &key::channel(&id))?.is_some() {
+            channel.visibility = Visibility::Hidden;
+        }
         let Ok(counts) = Counts::from_bytes(record) else {
             channel.damaged = true;
             return Ok(channel);

@@ -18,7 +18,7 @@ use crate::channel::head::{self, Head};
 use crate::channel::item::{self, Checked};
 use crate::channel::log::{Log, Verified};
 use crate::channel::record::{Counts, LogRecord};
-use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN, parents};
+use crate::channel::{self, Channel, ChannelName, LogId, ORIGIN, Visibility, parents};
 use crate::command::{Content, NewItem, Readers, Refused};
 use crate::merkle::tree::Frontier;
 use crate::merkle::{tiles, tree};
@@ -108,6 +108,17 @@ impl<S: Store> Library<S> {
         Ok(())
     }
 
+    /// Changes who may find out that a channel is here.
+    pub(crate) fn show(&mut self, id: &ChannelId, to: Visibility) -> Result<(), Refused> {
+        let channel = self.channels.get_mut(id).ok_or(Refused::NoSuchChannel)?;
+        channel.visibility = to;
+        match to {
+            Visibility::Open => self.remove(Table::Hidden, &key::channel(id))?,
+            Visibility::Hidden => self.put(Table::Hidden, &key::channel(id), &[])?,
+        }
+        Ok(())
+    }
+
     /// Forgets a channel, its items, the blobs that no other channel names, and the keys: whoever
     /// has forgotten what it has signed would sign another history.
     pub(crate) fn unfollow(&mut self, id: &ChannelId) -> Result<(), StoreError> {
@@ -157,6 +168,7 @@ impl<S: Store> Library<S> {
             Table::Accounts,
             Table::Gone,
             Table::Lacking,
+            Table::Hidden,
         ];
         tables.into_iter().try_for_each(|table| self.remove_all(table, &prefix))
     }

@@ -20,7 +20,7 @@ use mesh_wire::{ChannelId, Hash, limits};
 
 use super::DownloadError;
 use crate::blob::{Bitmap, BlobId, GROUP, PAGE, PageId};
-use crate::channel::{LogId, run_bytes};
+use crate::channel::{LogId, Visibility, run_bytes};
 use crate::peer::slots::Slots;
 
 /// What an origin is asked for next, and what it has answered.
@@ -81,7 +81,8 @@ pub(crate) enum Outcome {
 }
 
 impl Mirror {
-    pub(crate) fn new(url: OriginUrl, slots: Slots) -> Self {
+    pub(crate) fn new(url: OriginUrl, mut slots: Slots) -> Self {
+        slots.be_plain();
         Self {
             url,
             slots,
@@ -99,7 +100,8 @@ impl Mirror {
 
     /// It is where these channels are to be had.
     pub(crate) fn share(&mut self, channels: &alloc::collections::BTreeSet<ChannelId>) {
-        self.is_shared &= !self.slots.share(channels);
+        let open = channels.iter().map(|channel| (*channel, Visibility::Open)).collect();
+        self.is_shared &= !self.slots.share(&open);
         self.heads.retain(|channel, _| channels.contains(channel));
     }
 
@@ -155,6 +157,8 @@ impl Mirror {
             }
             // It asks for nothing, and has no use for what it is given.
             SyncMessage::Heard(_)
+            | SyncMessage::Blinded(_)
+            | SyncMessage::Evaluated(_)
             | SyncMessage::Items(_)
             | SyncMessage::Cvs(_)
             | SyncMessage::GroupData(_)

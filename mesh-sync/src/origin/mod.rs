@@ -365,8 +365,10 @@ impl<S: Store> Sync<S> {
         self.link_up(link, end(Role::Initiator));
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.source = Source::Origin;
+            peer.slots.be_plain();
             peer.pace = Pace::of_origin();
         }
+        self.share();
         channels.iter().for_each(|channel| self.show_claim(link, channel));
     }
 

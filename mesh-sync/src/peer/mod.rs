@@ -1,5 +1,6 @@
 //! What is known of the neighbour at the other end of a link, and what is owed to it.
 
+pub(crate) mod guesses;
 pub(crate) mod pace;
 pub(crate) mod said;
 pub(crate) mod served;
@@ -10,13 +11,14 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::mem::size_of;
 
-use mesh_wire::message::sync::{Claim, Place};
+use mesh_wire::message::sync::{Claim, Evaluated, Place};
 use mesh_wire::{Carrier, ChannelId, Time, limits};
 
 use crate::blob::{Bitmap, PageId};
 use crate::channel::account::Source;
 use crate::channel::charter::Charter;
 use crate::channel::{LogId, ORIGIN};
+use guesses::Guesses;
 use pace::Pace;
 use said::Said;
 use served::Served;
@@ -32,6 +34,12 @@ pub(crate) struct Peer {
     carrier: Carrier,
     /// The list of our channels, to be said.
     pub(crate) share: Said,
+    /// The question about channels, to be asked.
+    pub(crate) question: Said,
+    /// The answer to theirs.
+    pub(crate) answer: Option<Evaluated>,
+    /// How often it may still guess what is followed here.
+    pub(crate) guesses: Guesses,
     /// The serial of the newest list of theirs.
     pub(crate) share_heard: Option<u32>,
     /// Serials that are to be acknowledged.
@@ -158,11 +166,18 @@ impl Matched {
         self.logs.entry(log).or_default()
     }
 
-    /// What they have of a log: nothing of those that no summary of theirs has named.
-    // spec: SYNC-11
+    /// What they have of a log: nothing of those that no summary of theirs has named, or what a
+    /// writer has given in place of its first.
+    // spec: SYNC-11, SYNC-14
     pub(crate) fn theirs(&self, log: u32) -> Option<Remote> {
-        let said = self.logs.get(&log).and_then(|talk| talk.theirs);
-        said.or(self.summary_heard.map(|_| Remote::default()))
+        let has_spoken = self.logs.values().any(|talk| talk.theirs.is_some());
+        let nothing = (has_spoken || self.summary_heard.is_some()).then(Remote::default);
+        self.has_said(log).or(nothing)
+    }
+
+    /// What they have said that they have of a log.
+    pub(crate) fn has_said(&self, log: u32) -> Option<Remote> {
+        self.logs.get(&log).and_then(|talk| talk.theirs)
     }
 
     /// What they know that we have of a log.
@@ -243,7 +258,10 @@ impl Peer {
         Self {
             slots,
             carrier,
-            share: Said::owed(),
+            share: Said::default(),
+            question: Said::default(),
+            answer: None,
+            guesses: Guesses::of_a_link(),
             share_heard: None,
             heard: BTreeSet::new(),
             awaiting: BTreeMap::new(),
@@ -412,6 +430,7 @@ impl Peer {
         let waits =
             |matched: &Matched| matched.said.is_waiting() || matched.logs.values().any(is_pending);
         self.share.is_waiting()
+            || self.question.is_waiting()
             || self.served.is_waiting()
             || self.drops.values().any(Said::is_waiting)
             || self.matched.values().any(waits)
@@ -431,6 +450,7 @@ impl Peer {
         size_of::<Self>()
             + self.slots.weight()
             + self.served.weight()
+            + self.answer.as_ref().map_or(0, |answer| 32 * answer.points.len())
             + self.heard.len() * size_of::<u32>()
             + self.awaiting.len() * size_of::<(u32, ChannelId)>()
             + self.matched.len() * size_of::<(ChannelId, Matched)>()

@@ -153,15 +153,33 @@ fn traffic(world: &mesh_sim::World<Node>, node: usize) -> u64 {
 }
 
 #[test]
-fn whoever_follows_nothing_in_common_exchanges_a_padded_list_and_no_more() {
+fn whoever_follows_nothing_in_common_exchanges_a_padded_list_and_questions_and_no_more() {
     let mut world = world(4, 2);
     create(&mut world, 0);
     create(&mut world, 1);
-    let (here, _) = world.connect(0, 1, Quality::STREAM);
+    let (here, there) = world.connect(0, 1, Quality::STREAM);
     world.run_for(SOON);
-    let traffic = world.traffic(here);
-    assert_eq!((traffic.messages, traffic.bytes < 160), (2, true), "{traffic:?}");
+    // What is heard, and a question; a list, and the answer.
+    for (link, most) in [(here, 530), (there, 660)] {
+        let traffic = world.traffic(link);
+        assert_eq!((traffic.messages, traffic.bytes < most), (2, true), "{traffic:?}");
+    }
     assert!(world.node(0).shared_with(here).is_empty());
+}
+
+// spec: SYNC-9, SYNC-52
+#[test]
+fn whoever_follows_nothing_asks_nothing_and_is_asked_nothing() {
+    for follower in [0, 1] {
+        let mut world = world(4, 2);
+        create(&mut world, follower);
+        let (here, there) = world.connect(0, 1, Quality::STREAM);
+        world.run_for(SOON);
+        let bytes = [here, there].map(|link| world.traffic(link).bytes);
+        // The responder's list, and that it was heard.
+        let most = if follower == 1 { [10, 140] } else { [0, 0] };
+        assert!(bytes[0] <= most[0] && bytes[1] <= most[1], "{follower}: {bytes:?}");
+    }
 }
 
 // spec: SYNC-9
@@ -243,8 +261,10 @@ fn catching_up_costs_less_than_ten_bytes_per_item_beside_the_items() {
     assert!(all - items <= 500 * 10, "{} bytes beside the items", all - items);
 }
 
+/// What strangers have to say before they know what both follow is counted by itself.
+// spec: SYNC-52
 #[test]
-fn twenty_channels_that_are_level_say_so_in_less_than_1700_bytes() {
+fn twenty_channels_that_are_level_say_so_in_less_than_1300_bytes_and_twice_32_questions() {
     let (mut pump, _) = pair();
     let now = pump.now;
     for number in 1..20 {
@@ -257,13 +277,17 @@ fn twenty_channels_that_are_level_say_so_in_less_than_1700_bytes() {
     pump.settle();
     pump.disconnect();
     pump.connect(0, 1);
-    let mut bytes = 0;
+    let (mut bytes, mut of_matching) = (0, 0);
     pump.run(SOON, |_, message| {
         assert!(!matches!(message, SyncMessage::Want(_) | SyncMessage::Items(_)));
-        bytes += message.size();
+        match message {
+            SyncMessage::Blinded(_) | SyncMessage::Evaluated(_) => of_matching += message.size(),
+            _ => bytes += message.size(),
+        }
         Carried::As(message)
     });
-    assert!(bytes <= 1700, "{bytes} bytes");
+    assert!(bytes <= 1300, "{bytes} bytes");
+    assert!(of_matching <= 2 * (32 * 32 + 8), "{of_matching} bytes");
 }
 
 #[test]

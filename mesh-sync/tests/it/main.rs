@@ -17,4 +17,5 @@ mod private;
 mod pump;
 mod rulings;
 mod sets;
+mod strangers;
 mod world;

@@ -7,6 +7,7 @@ use super::set::Reconcile;
 use crate::codec::{Extensions, List, Opaque};
 use crate::enclosure::BlobKey;
 use crate::id::WriterId;
+use crate::oblivious::Point;
 use crate::origin::OriginUrl;
 use crate::sealed::SEALED_KEY_BYTES;
 use crate::{Hash, Label, UnixTime, limits};
@@ -43,17 +44,43 @@ messages! {
         Reconcile = 0x38,
         /// What was signed about a channel.
         Fork = 0x3a,
+        /// Asks about channels without naming them.
+        Blinded = 0x3c,
+        /// The answer, by which the asker knows their tokens.
+        Evaluated = 0x3e,
     }
 }
 
 layout! {
-    /// The channels that the sender shares, all of them, as tokens that only somebody who knows
-    /// the channel can recognise. The rest are random and pad the list. Replaces the list before.
+    /// The channels that the sender shares, all of them, as tokens that only somebody can recognise
+    /// who knows the channel and has asked, or was asked. The rest are random and pad the list.
+    /// Replaces the list before.
     pub struct Share {
         /// Counts the sender's messages that are repeated until they are heard.
         serial: u32,
         /// One token per channel.
         tokens: List<[u8; 8], { limits::SHARED_CHANNELS }>,
+    }
+}
+
+layout! {
+    /// Points for channels that the initiator offers, each under a random factor of its own. The
+    /// rest are random and pad the list.
+    pub struct Blinded {
+        /// Counts the sender's messages that are repeated until they are heard.
+        serial: u32,
+        /// One point for each channel.
+        points: List<Point, { limits::OFFERED_CHANNELS }>,
+    }
+}
+
+layout! {
+    /// The same points times the responder's secret number.
+    pub struct Evaluated {
+        /// The serial of the question.
+        serial: u32,
+        /// The points, in the same order.
+        points: List<Point, { limits::OFFERED_CHANNELS }>,
     }
 }
 

@@ -13,9 +13,9 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Checkpoint, Cvs, CvsWant, Enclosure, EpochKeys, Fork, Genesis, Grant, GroupData, GroupsWant,
-    Heard, ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave, Parents, Retract,
-    SealedBody, Share, Summary, Unsealing, Want,
+    Blinded, Checkpoint, Cvs, CvsWant, Enclosure, EpochKeys, Evaluated, Fork, Genesis, Grant,
+    GroupData, GroupsWant, Heard, ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave,
+    Parents, Retract, SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead};
@@ -75,6 +75,8 @@ laws! {
     guided: Guided,
     register: Register,
     share: Share,
+    blinded: Blinded,
+    evaluated: Evaluated,
     heard: Heard,
     summary: Summary,
     want: Want,

@@ -16,10 +16,10 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Fork, Gateway,
-    Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter,
-    LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place, Retract,
-    Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Evaluated,
+    Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
+    Letter, LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place,
+    Retract, Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog, OriginUrl};
@@ -59,6 +59,7 @@ as_bytes! {
     [u8; 4]: value => value;
     [u8; 8]: value => value;
     [u8; 16]: value => value;
+    [u8; 32]: value => value;
     [u8; 64]: value => value;
     [u8; 80]: value => value;
     Hash: value => &value.0;
@@ -161,6 +162,8 @@ object! {
     Guided { find, tags, way }
     Register { path, tags }
     Share { serial, tokens }
+    Blinded { serial, points }
+    Evaluated { serial, points }
     Heard { serials }
     Summary { serial, channel, blobs, claims, logs }
     Claim { gateway, draw }
@@ -255,7 +258,7 @@ layer! {
     RouteMessage { Presence, Find, Found, Packet, Broken, Arrived, Anchor, Guided, Register }
     SyncMessage {
         Share, Heard, Summary, Want, Items, PageAsk, PageHave, GroupsWant, CvsWant, Cvs, GroupData,
-        PageDrop, Reconcile, Fork
+        PageDrop, Reconcile, Fork, Blinded, Evaluated
     }
     Step { Spine, AskIds, ShortIds, AskSymbols, Symbols, Findings, Walk, Nodes }
 }

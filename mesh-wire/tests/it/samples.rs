@@ -61,6 +61,7 @@ wrapped! {
     [u8; 8]: [u8; 8] => |bytes| bytes;
     HopTag: [u8; 2] => HopTag;
     [u8; 16]: [u8; 16] => |bytes| bytes;
+    [u8; 32]: [u8; 32] => |bytes| bytes;
     [u8; 64]: [[u8; 32]; 2] => |halves| std::array::from_fn(|i| halves[i / 32][i % 32]);
     [u8; 80]: [[u8; 16]; 5] => |parts| std::array::from_fn(|i| parts[i / 16][i % 16]);
     Hash: [u8; 32] => Hash;

@@ -21,10 +21,10 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Fork, Gateway,
-    Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items, Letter,
-    LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place, Retract,
-    Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Evaluated,
+    Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
+    Letter, LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place,
+    Retract, Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog};
@@ -164,6 +164,8 @@ fn sync_examples() -> Vec<Example> {
     vec![
         sync("two channels", Share { serial: 0, tokens: List::new(&[[1; 8], [2; 8]]) }),
         sync("no channel", Share { serial: 1, tokens: List::default() }),
+        sync("two questions", Blinded { serial: 1, points: List::new(&[[1; 32], [2; 32]]) }),
+        sync("two answers", Evaluated { serial: 1, points: List::new(&[[3; 32], [4; 32]]) }),
         sync("acknowledged", Heard { serials: List::new(&[0, 1, 64]) }),
         sync(
             "one log",

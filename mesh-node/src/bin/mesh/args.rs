@@ -103,6 +103,9 @@ pub(crate) enum Command {
     Follow {
         /// The channel's link: mesh:…
         link: ChannelLink,
+        /// Keep it from neighbours who ask: only who searches for it finds this node
+        #[arg(long)]
+        hidden: bool,
     },
     /// Unsubscribe and forget what came by it
     Unfollow {
@@ -179,6 +182,9 @@ pub(crate) enum Channel {
         /// Let only those read it whom you let in to write (`mesh channel member add`)
         #[arg(long)]
         private: bool,
+        /// Keep it from neighbours who ask: only who searches for it finds this node
+        #[arg(long)]
+        hidden: bool,
     },
     /// List own channels and followed ones
     List,
@@ -198,6 +204,18 @@ pub(crate) enum Channel {
         /// Keep at most so much, the newest: 2G, or `default`, which is what `mesh quota` allows
         #[arg(long, value_name = "SIZE")]
         keep: Option<Size>,
+    },
+    /// Keep a channel from neighbours who ask whether it is here
+    ///
+    /// They learn of it only if they search for it, or are found when this node does.
+    Hide {
+        /// The channel: its name, id or link
+        channel: String,
+    },
+    /// Let neighbours who know a channel find out that it is here
+    Unhide {
+        /// The channel: its name, id or link
+        channel: String,
     },
     #[command(flatten)]
     Writers(Writers),

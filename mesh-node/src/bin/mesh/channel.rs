@@ -29,9 +29,17 @@ pub(crate) fn list(context: &Context) -> Result<(), Error> {
     Ok(())
 }
 
+/// `mesh channel hide` and `mesh channel unhide`.
+pub(crate) fn hide(context: &Context, request: Request) -> Result<(), Error> {
+    one(context, &request, |channel| match channel.hidden {
+        true => "hidden: neighbours learn of it by searches only".into(),
+        false => "no longer hidden: neighbours that know it find it here".into(),
+    })
+}
+
 /// `mesh follow`.
-pub(crate) fn follow(context: &Context, link: ChannelLink) -> Result<(), Error> {
-    one(context, &Request::Follow { link: link.to_string() }, |channel| {
+pub(crate) fn follow(context: &Context, link: ChannelLink, hidden: bool) -> Result<(), Error> {
+    one(context, &Request::Follow { link: link.to_string(), hidden }, |channel| {
         if channel.items == 0 {
             match channel.origin.is_empty() {
                 true => "following; what it holds comes when somebody near has it".into(),
@@ -93,6 +101,7 @@ pub(crate) fn row(channel: &ChannelStatus) -> String {
         "" => String::new(),
         origin => format!("; on the web at {}", words::line(origin)),
     };
+    let hidden = if channel.hidden { ", hidden" } else { "" };
     let frozen = if channel.forked { "; frozen: its key has signed two histories" } else { "" };
-    format!("{name}  {role}  {items}, {bytes}{files}{origin}{frozen}")
+    format!("{name}  {role}{hidden}  {items}, {bytes}{files}{origin}{frozen}")
 }

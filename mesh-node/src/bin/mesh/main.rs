@@ -98,8 +98,14 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Id => about::id(context),
         Command::Status { watch: false } => about::status(context),
         Command::Status { watch: true } => about::watch(context),
-        Command::Channel(args::Channel::New { name, private }) => {
-            channel::new(context, Request::NewChannel { name, private })
+        Command::Channel(args::Channel::New { name, private, hidden }) => {
+            channel::new(context, Request::NewChannel { name, private, hidden })
+        }
+        Command::Channel(args::Channel::Hide { channel }) => {
+            channel::hide(context, Request::Hide { channel, hidden: true })
+        }
+        Command::Channel(args::Channel::Unhide { channel }) => {
+            channel::hide(context, Request::Hide { channel, hidden: false })
         }
         Command::Channel(args::Channel::List) => channel::list(context),
         Command::Channel(args::Channel::Set { channel, files, largest, keep }) => {
@@ -111,7 +117,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
             publish::publish(context, channel, (paths, text, expires), origin)
         }
         Command::Retract { channel, items } => publish::retract(context, channel, items),
-        Command::Follow { link } => channel::follow(context, link),
+        Command::Follow { link, hidden } => channel::follow(context, link, hidden),
         Command::Unfollow { channel } => channel::unfollow(context, channel),
         Command::Feed { channel, follow } => {
             feed::feed(context, &Request::Feed { channel, follow, chat: true })

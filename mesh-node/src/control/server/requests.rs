@@ -8,12 +8,12 @@ use mesh_wire::ChannelId;
 use mesh_wire::invite::BadLink;
 
 use super::{Client, PAUSE, get, policy};
-use crate::api::Finding;
+use crate::api::{ChannelStatus, Finding};
 use crate::control::{Answer, Destination, Request, WriterChange};
 use crate::error::{Error, ErrorKind};
 use crate::export::Existing;
 use crate::handle::{ExportTo, Mesh, WeakMesh};
-use crate::{ChannelLink, OriginUrl, WriterLink};
+use crate::{ChannelLink, OriginUrl, Visibility, WriterLink};
 
 /// Items read at one time.
 pub(super) const PAGE: u64 = 256;
@@ -38,6 +38,7 @@ impl Request {
             | Self::SetChannel { .. }
             | Self::Quota { .. }
             | Self::Pin { .. }
+            | Self::Hide { .. }
             | Self::RequestRight { .. }
             | Self::Writers { .. }
             | Self::PublishText { .. }
@@ -62,11 +63,8 @@ pub(super) async fn answer(
         }
         Request::Doctor => findings(node.doctor().await?, client).await,
         Request::Examine { who } => findings(node.examine(&who).await?, client).await,
-        Request::NewChannel { name, private } => {
-            let made = match private {
-                true => node.create_private_channel(&name).await?,
-                false => node.create_channel(&name).await?,
-            };
+        Request::NewChannel { name, private, hidden } => {
+            let made = new_channel(&node, &name, (private, hidden)).await?;
             client.say(&Answer::Channel(made)).await
         }
         Request::Channels => {
@@ -75,8 +73,16 @@ pub(super) async fn answer(
             }
             Ok(())
         }
-        Request::Follow { link } => {
-            client.say(&Answer::Channel(node.follow(channel_link(&link)?).await?)).await
+        Request::Follow { link, hidden } => {
+            let link = channel_link(&link)?;
+            let followed =
+                if hidden { node.follow_hidden(link).await } else { node.follow(link).await };
+            client.say(&Answer::Channel(followed?)).await
+        }
+        Request::Hide { channel, hidden } => {
+            let to = if hidden { Visibility::Hidden } else { Visibility::Open };
+            let shown = node.show(node.resolve(&channel).await?, to).await?;
+            client.say(&Answer::Channel(shown)).await
         }
         Request::Unfollow { channel } => node.unfollow(node.resolve(&channel).await?).await,
         Request::SetChannel { channel, files, largest, keep } => {
@@ -123,9 +129,7 @@ pub(super) async fn answer(
             let link = node.request_right(id, &name, right.into()).await?;
             client.say(&Answer::Link(link.to_string())).await
         }
-        Request::Writers { channel, change } => {
-            writers((&node, node.resolve(&channel).await?), change, client).await
-        }
+        Request::Writers { channel, change } => writers((&node, &channel), change, client).await,
     }
 }
 
@@ -160,11 +164,25 @@ async fn retract(
     Ok(())
 }
 
+async fn new_channel(
+    node: &Mesh,
+    name: &str,
+    (private, hidden): (bool, bool),
+) -> Result<ChannelStatus, Error> {
+    let made = match private {
+        true => node.create_private_channel(name).await?,
+        false => node.create_channel(name).await?,
+    };
+    // Nobody can have heard of it yet.
+    if hidden { node.follow_hidden(channel_link(&made.link)?).await } else { Ok(made) }
+}
+
 async fn writers(
-    (node, channel): (&Mesh, ChannelId),
+    (node, channel): (&Mesh, &str),
     change: Option<WriterChange>,
     client: &mut Client<'_>,
 ) -> Result<(), Error> {
+    let channel = node.resolve(channel).await?;
     match change {
         None => {}
         Some(WriterChange::Delegate { writer, until_ms }) => {

@@ -99,8 +99,11 @@ impl Story<'_> {
         let publisher = self.stage.hide("publisher", &relay)?;
         self.teller
             .step("a publisher starts, and a relay: nobody else can reach the publisher", 0)?;
-        let channel =
-            publisher.channel(&Request::NewChannel { name: "demo".into(), private: false })?;
+        let channel = publisher.channel(&Request::NewChannel {
+            name: "demo".into(),
+            private: false,
+            hidden: false,
+        })?;
         let paths = vec![self.source.clone()];
         let request =
             Request::Publish { channel: channel.channel.clone(), paths, expires_ms: None };
@@ -146,7 +149,7 @@ impl Story<'_> {
         let (relay, publisher) = (&edition.relay, &edition.publisher);
         let mut one = self.stage.start("reader-1", &[])?;
         let mut two = self.stage.start("reader-2", &[])?;
-        let follow = Request::Follow { link: edition.channel.link.clone() };
+        let follow = Request::Follow { link: edition.channel.link.clone(), hidden: false };
         one.channel(&follow)?;
         two.channel(&follow)?;
         self.teller.step("two readers start and follow the link", 0)?;
@@ -212,7 +215,8 @@ impl Story<'_> {
         let latecomer = self.stage.start("latecomer", peers)?;
         // With one of them it would have everything as well, only from one.
         latecomer.finds(&[one, two], FIND)?;
-        latecomer.channel(&Request::Follow { link: edition.channel.link.clone() })?;
+        latecomer
+            .channel(&Request::Follow { link: edition.channel.link.clone(), hidden: false })?;
         self.teller.step("a latecomer starts, finds the readers and follows the same link", 0)?;
         let status = self.wait(&latecomer, &edition.channel)?;
         self.teller.step("it has everything from its neighbours", edition.bytes)?;
