@@ -217,8 +217,10 @@ impl Mesh {
     /// Subscribes to a channel that no neighbour is to find out about by asking, or hides one that
     /// is followed already: only who searches for it, or is found by a search, learns of it.
     pub async fn follow_hidden(&self, link: ChannelLink) -> Result<api::ChannelStatus, Error> {
-        self.command(move |sync, now| sync.follow_hidden(now, link.0)).await??;
-        self.channel(link.0).await
+        let ChannelLink { channel, origin } = link;
+        self.command(move |sync, now| sync.follow_hidden(now, channel)).await??;
+        self.command(move |sync, now| feed::follow(sync, now, channel, origin)).await??;
+        self.channel(channel).await
     }
 
     /// Changes who may find out that a channel is here. Who has found out before, knows.

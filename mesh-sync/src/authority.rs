@@ -73,7 +73,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// Says where on the web a channel of this node is, too: the best place first.
-    // spec: SYNC-58
+    // spec: SYNC-57
     pub fn name_origins(
         &mut self,
         now: Now,

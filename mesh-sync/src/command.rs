@@ -186,7 +186,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// A channel that is followed is at this place on the web, too, says a person.
-    // spec: SYNC-58
+    // spec: SYNC-57
     pub fn follow_at(
         &mut self,
         now: Now,

@@ -11,15 +11,15 @@ use crate::message::sync::LogState;
 use crate::{ChannelId, Hash, Label, layout, limits};
 
 /// Where the files of one or more channels are on the web.
-// spec: SYNC-58
+// spec: SYNC-57
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OriginUrl(Label<{ limits::URL_BYTES }>);
 
 /// The text is no [`OriginUrl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "an origin is http:// or https://, a host and perhaps a path, of at most {} characters, without \
-     ?, #, @ and a slash at the end",
+    "an origin is http:// or https://, a host and perhaps a path, of at most {} characters, \
+     without ?, #, @ and a slash at the end",
     limits::URL_BYTES
 )]
 pub struct BadUrl;
@@ -32,7 +32,7 @@ impl OriginUrl {
     }
 
     /// Where it is told what the origin has of a channel: an [`OriginHead`].
-    // spec: SYNC-59
+    // spec: SYNC-58
     #[must_use]
     pub fn head(&self, channel: &ChannelId) -> String {
         alloc::format!("{self}/{}", head_path(channel))
@@ -40,28 +40,28 @@ impl OriginUrl {
 }
 
 /// The file with the [`OriginHead`] of a channel, below the origin's url.
-// spec: SYNC-59
+// spec: SYNC-58
 #[must_use]
 pub fn head_path(channel: &ChannelId) -> String {
     alloc::format!("{channel}/head")
 }
 
 /// The file with bundle `number` of a log.
-// spec: SYNC-59
+// spec: SYNC-58
 #[must_use]
 pub fn bundle_path(channel: &ChannelId, log: u32, number: u64) -> String {
     alloc::format!("{channel}/{log}/{number}")
 }
 
 /// The file with a blob's bytes.
-// spec: SYNC-59
+// spec: SYNC-58
 #[must_use]
 pub fn blob_path(blob: &Hash) -> String {
     alloc::format!("blobs/{blob}")
 }
 
 /// The file with a blob's chaining values.
-// spec: SYNC-59
+// spec: SYNC-58
 #[must_use]
 pub fn cvs_path(blob: &Hash) -> String {
     blob_path(blob) + ".cvs"
@@ -122,7 +122,7 @@ impl fmt::Debug for OriginUrl {
 
 layout! {
     /// What an origin has of a channel.
-    // spec: SYNC-59
+    // spec: SYNC-58
     pub struct OriginHead {
         /// Its logs, in ascending order.
         logs: List<OriginLog, { limits::LOGS }>,
@@ -143,7 +143,7 @@ layout! {
 
 layout! {
     /// What proves the items of a full bundle.
-    // spec: SYNC-59
+    // spec: SYNC-58
     pub struct BundleProof {
         /// The size of the log that the head is about.
         size: u64,
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
-    // spec: SYNC-58
+    // spec: SYNC-57
     #[test]
     fn urls_are_plain_and_name_a_host() {
         for good in ["http://a", "https://news.example/mesh", "http://[::1]:8000/a/b"] {

@@ -28,6 +28,8 @@ OFFERED_CHANNELS = 64
 LOGS = 64
 RETRACTED_ITEMS = 256
 PARENTS = 8
+URL_BYTES = 200
+ORIGINS = 4
 NAME_BYTES = 512
 INLINE_BYTES = 16384
 HEADER_BYTES = 1024
@@ -158,6 +160,15 @@ def label(most):
     return 1, read
 
 
+def read_url(reader):  # SYNC-57
+    text = label(URL_BYTES)[1](reader)
+    rest = next((text[len(s):] for s in ("http://", "https://") if text.startswith(s)), "")
+    plain = all(0x21 <= ord(c) <= 0x7E and c not in '?#@"\\' for c in rest)
+    if not rest or rest[0] == "/" or rest[-1] == "/" or not plain:
+        raise Refused("bad text")
+    return text
+
+
 def read_port(reader):
     port = int.from_bytes(reader.take(2), "big")
     if port < 1024:
@@ -176,6 +187,7 @@ HOP = fixed(2)
 TOKEN, NONCE, HASH, SIGNATURE = fixed(8), fixed(16), fixed(32), fixed(64)
 TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 
+CLAIM = layout(gateway=code("Own", "Shared"), draw=U32)
 LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN)
 EPOCH_KEY = layout(log=U32, sealed=fixed(80))
 RETRACTED = layout(log=U32, seq=U64)
@@ -240,7 +252,8 @@ MESSAGES = {
         path=many(HOP, ANCHOR_HOPS), tags=many(TOKEN, REGISTERED_TAGS))),
     0x20: ("Share", layout(serial=U32, tokens=many(TOKEN, SHARED_CHANNELS))),
     0x22: ("Heard", layout(serials=many(U32, SHARED_CHANNELS))),
-    0x24: ("Summary", layout(serial=U32, channel=U32, blobs=U64, logs=many(LOG_SUMMARY, LOGS))),
+    0x24: ("Summary", layout(
+        serial=U32, channel=U32, blobs=U64, claims=many(CLAIM, 1), logs=many(LOG_SUMMARY, LOGS))),
     0x26: ("Want", layout(channel=U32, log=U32, serial=U32, first=U64, bytes=U64)),
     0x28: ("Items", layout(
         channel=U32, log=U32, first=U64, items=many(ITEM, RUN_ITEMS),
@@ -262,7 +275,7 @@ MESSAGES = {
 ALONE = {
     "Beacon": layout(versions=many(U8, VERSIONS), token=TOKEN, tcp_port=PORT),
     "ItemHeader": layout(
-        kind=code("Genesis", "Text", "File", "Grant", "Checkpoint", "Keys", "Retract"), time=TIME, name=label(NAME_BYTES), size=U64,
+        kind=code("Genesis", "Text", "File", "Grant", "Checkpoint", "Keys", "Retract", "Origins"), time=TIME, name=label(NAME_BYTES), size=U64,
         hash=HASH, extensions=EXTENSIONS),
     "Genesis": layout(origin=HASH, nonce=NONCE, extensions=EXTENSIONS),
     "Grant": layout(
@@ -270,6 +283,10 @@ ALONE = {
         extensions=EXTENSIONS),
     "Checkpoint": layout(logs=many(LOG_STATE, LOGS), extensions=EXTENSIONS),
     "EpochKeys": layout(epoch=U32, keys=many(EPOCH_KEY, LOGS), extensions=EXTENSIONS),
+    "Origins": layout(urls=many((9, read_url), ORIGINS), extensions=EXTENSIONS),
+    "OriginHead": layout(
+        logs=many(layout(state=LOG_STATE, signature=SIGNATURE), LOGS), extensions=EXTENSIONS),
+    "BundleProof": layout(size=U64, signature=SIGNATURE, edge=many(HASH, EDGE_HASHES)),
     "Retract": layout(items=many(RETRACTED, RETRACTED_ITEMS), extensions=EXTENSIONS),
     "SealedBody": layout(epoch=U32, sealed=blob(INLINE_BYTES)),
     "Letter": layout(name=label(NAME_BYTES), content=blob(INLINE_BYTES)),

@@ -305,7 +305,7 @@ impl Export {
         let write = move || {
             let (mut exported, mut given_up) = (Vec::new(), Vec::new());
             for item in ready {
-                let seq = item.seq;
+                let seq = item.item.number;
                 match item.write((&mesh, &blobs), &mut place, &mut progress) {
                     Some(item) => exported.push(item),
                     None => given_up.push(seq),

@@ -20,7 +20,7 @@ impl Mesh {
     /// Writes what a plain web server needs to give a channel to its followers into a folder, or
     /// brings what is there up to date. If it is known where the server gives that folder, the
     /// channel's own owner says so in the channel.
-    // spec: SYNC-58, SYNC-59
+    // spec: SYNC-57, SYNC-58
     pub async fn write_origin(
         &self,
         channel: ChannelId,
@@ -107,6 +107,7 @@ impl Writing {
                 match item.state {
                     ItemState::Here | ItemState::Sealed => self.write_blob(&blob)?,
                     ItemState::Partial(_) | ItemState::Known => self.written.missing += 1,
+                    ItemState::Retracted | ItemState::Expired => self.withdraw(blob)?,
                 }
             }
         }
@@ -144,6 +145,23 @@ impl Writing {
             Ok(())
         })?;
         self.written.bytes += blob.size;
+        Ok(())
+    }
+
+    /// Takes a blob away that no item names any more.
+    // spec: SYNC-58
+    fn withdraw(&mut self, blob: BlobId) -> Result<(), Error> {
+        if self.command(move |sync, _| sync.is_named(&blob))? {
+            return Ok(());
+        }
+        for path in [blob_path(&blob.hash), cvs_path(&blob.hash)] {
+            let path = self.folder.join(path);
+            match std::fs::remove_file(&path) {
+                Ok(()) => self.written.files += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(&path, &error)),
+            }
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ const CHANNEL: [&str; 19] = [
     "used",
     "saved",
     "given",
+    "origin",
     "catching_up",
     "forked",
     "private",

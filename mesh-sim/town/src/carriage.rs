@@ -446,7 +446,7 @@ impl Office {
 }
 
 fn item(kind: ItemKind, content: Content) -> NewItem {
-    NewItem { kind, name: Label::default(), content }
+    NewItem { kind, name: Label::default(), content, expires: None }
 }
 
 impl std::fmt::Display for Outcome {
@@ -455,7 +455,7 @@ impl std::fmt::Display for Outcome {
         let count = self.shared.len();
         writeln!(
             f,
-            "seed {}: {count} telephones, each with {:.0} channels, two of them with {:.1} in common",
+            "seed {}: {count} telephones, each with {:.0} channels, two with {:.1} in common",
             self.seed,
             self.shared.iter().map(|phone| phone.channels).sum::<usize>() as f64 / count as f64,
             self.overlap

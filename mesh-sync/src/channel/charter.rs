@@ -88,7 +88,7 @@ impl Charter {
     }
 
     /// Where on the web the channel is, too.
-    // spec: SYNC-58
+    // spec: SYNC-57
     pub(crate) fn origins(&self) -> &[OriginUrl] {
         &self.origins
     }

@@ -133,7 +133,7 @@ impl Fetch {
     }
 
     /// The same of an origin: what no neighbour has, and is this node's to get.
-    // spec: SYNC-62
+    // spec: SYNC-61
     fn free_at_origin(
         &mut self,
         now: Time,

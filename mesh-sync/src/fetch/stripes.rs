@@ -14,7 +14,7 @@ const ANSWER_TIME: core::time::Duration = core::time::Duration::from_secs(1);
 
 /// Those of the groups `free`, which nobody was asked for, that are this node's to get at the
 /// origin behind `link` now.
-// spec: SYNC-62
+// spec: SYNC-61
 pub(super) fn of_origin(
     now: Time,
     link: LinkId,
@@ -66,7 +66,7 @@ fn is_neighbour(peer: &Peer, page: &OpenPage) -> bool {
 }
 
 /// What a claim weighs for a stripe of a blob: the heaviest has it.
-// spec: SYNC-62
+// spec: SYNC-61
 fn weight(key: &[u8; 32], claim: &Claim, (page, stripe): (&PageId, u64)) -> u64 {
     let mut hasher = blake3::Hasher::new_keyed(key);
     hasher.update(&claim.draw.to_be_bytes());

@@ -158,7 +158,7 @@ impl<S: Store> Library<S> {
     }
 
     /// Says where on the web a channel of ours is, too.
-    // spec: SYNC-58
+    // spec: SYNC-57
     pub(crate) fn name_origins(
         &mut self,
         time: UnixTime,

@@ -99,7 +99,7 @@ impl<S: Store> Library<S> {
     }
 
     /// Keeps where on the web a channel is, as a person has said.
-    // spec: SYNC-58
+    // spec: SYNC-57
     pub(crate) fn keep_origin(&mut self, id: &ChannelId, url: OriginUrl) -> Result<(), StoreError> {
         self.put(Table::Origins, &key::channel(id), &url.to_bytes())?;
         if let Some(channel) = self.channels.get_mut(id) {
@@ -255,7 +255,7 @@ impl<S: Store> Library<S> {
         let first = counts.arrived;
         let when = if run.charter.writers().count() > 1 { now } else { UnixTime(0) };
         self.arrive(Arrival { at, seq: run.first, number: first, when })?;
-        let gone = self.gone_among(&at, run.first, run.items.len())?;
+        let gone = self.gone_among(&at, run.first..run.first + run.items.len() as u64)?;
         for ((item, checked), seq) in run.items.iter().zip(run.first..) {
             let (header, number) = (&checked.header, counts.arrived);
             counts.arrived += 1;
@@ -270,17 +270,8 @@ impl<S: Store> Library<S> {
                 Err(_) => {}
             }
             self.put(Table::Items, &key::item(&at, seq), &item.to_bytes())?;
-            let (blob, is_bare) = (BlobId::of(header), item::is_bare(header, &checked.body));
-            let inside = if blob.is_none() { header.size } else { 0 };
-            counts.bytes = counts.bytes.saturating_add(inside);
-            match is_bare {
-                true => self.lack(&at, seq, inside)?,
-                false => counts.bytes_here = counts.bytes_here.saturating_add(inside),
-            }
-            if let Some(blob) = blob {
-                self.refer(&blob, (&at, number), &mut counts)?;
-            }
-            self.limit(&at, seq, header)?;
+            let is_bare = item::is_bare(header, &checked.body);
+            self.look_for((&at, seq, number), header, is_bare, &mut counts)?;
         }
         tiles::keep(&mut self.store, &at, &run.made)?;
         let numbers = first..counts.arrived;

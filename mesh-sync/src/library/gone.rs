@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::codec::{Extensions, List, Opaque, Wire};
@@ -65,17 +66,12 @@ impl<S: Store> Library<S> {
         Ok(gone.map(Gone::from_bytes))
     }
 
-    /// Which of so many items from `first` on are known to be gone before they are here.
-    pub(super) fn gone_among(
-        &self,
-        at: &LogId,
-        first: u64,
-        count: usize,
-    ) -> Result<Vec<u64>, StoreError> {
+    /// Which of these items are known to be gone, be they here or not.
+    pub(crate) fn gone_among(&self, at: &LogId, items: Range<u64>) -> Result<Vec<u64>, StoreError> {
         let mut found = Vec::new();
-        self.store.scan(Table::Gone, &key::item(at, first), &mut |key, _| {
+        self.store.scan(Table::Gone, &key::item(at, items.start), &mut |key, _| {
             let place = key::read_item(key).filter(|(log, _)| log == at);
-            let seq = place.map(|(_, seq)| seq).filter(|seq| seq - first < count as u64);
+            let seq = place.map(|(_, seq)| seq).filter(|seq| items.contains(seq));
             found.extend(seq);
             seq.is_some()
         })?;
@@ -256,6 +252,28 @@ impl<S: Store> Library<S> {
         self.count(&at.channel, |before| *before = counts)
     }
 
+    /// The content of an item that is here is looked for, as far as it is not, counted and referred
+    /// to.
+    pub(super) fn look_for(
+        &mut self,
+        (at, seq, number): (&LogId, u64, u64),
+        header: &ItemHeader,
+        is_bare: bool,
+        counts: &mut Counts,
+    ) -> Result<(), StoreError> {
+        let blob = BlobId::of(header);
+        let inside = if blob.is_none() { header.size } else { 0 };
+        counts.bytes = counts.bytes.saturating_add(inside);
+        match is_bare {
+            true => self.lack(at, seq, inside)?,
+            false => counts.bytes_here = counts.bytes_here.saturating_add(inside),
+        }
+        if let Some(blob) = blob {
+            self.refer(&blob, (at, number), counts)?;
+        }
+        self.limit(at, seq, header)
+    }
+
     /// Content is no longer looked for, counted or referred to.
     pub(super) fn uncount(
         &mut self,
@@ -314,16 +332,10 @@ impl<S: Store> Library<S> {
     fn regain(&mut self, at: &LogId, seq: u64, header: &ItemHeader) -> Result<(), StoreError> {
         let Some(channel) = self.channels.get(&at.channel) else { return Ok(()) };
         let mut counts = channel.counts.clone();
-        let blob = BlobId::of(header);
-        let inside = if blob.is_none() { header.size } else { 0 };
-        counts.bytes = counts.bytes.saturating_add(inside);
-        if (1..=limits::INLINE_BYTES as u64).contains(&header.size) {
-            self.lack(at, seq, inside)?;
+        if let Some(number) = self.number(at, seq)? {
+            let is_bare = (1..=limits::INLINE_BYTES as u64).contains(&header.size);
+            self.look_for((at, seq, number), header, is_bare, &mut counts)?;
         }
-        if let (Some(blob), Some(number)) = (blob, self.number(at, seq)?) {
-            self.refer(&blob, (at, number), &mut counts)?;
-        }
-        self.limit(at, seq, header)?;
         self.count(&at.channel, |before| *before = counts)
     }
 

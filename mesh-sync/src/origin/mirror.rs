@@ -200,7 +200,7 @@ impl Mirror {
         logs.find(|log| log.state.log == at.log)
     }
 
-    // spec: SYNC-60
+    // spec: SYNC-59
     fn take_ask(&mut self, ask: &PageAsk) {
         let page = PageId { blob: BlobId { hash: ask.hash, size: ask.size }, index: ask.page };
         self.pages.insert(ask.handle, page);
@@ -360,7 +360,7 @@ impl Mirror {
     }
 
     /// Hands on the items of a bundle.
-    // spec: SYNC-59
+    // spec: SYNC-58
     fn take_bundle(&mut self, at: LogId, (first, from): (u64, u64), bytes: Bytes) -> Outcome {
         let (Some(index), Some(there)) = (self.slots.index(&at.channel), self.there(&at)) else {
             return Outcome::Taken;
@@ -377,8 +377,8 @@ impl Mirror {
         Outcome::Taken
     }
 
-    /// A part of a bundle is not what it should be: perhaps it begins elsewhere, and all of it is to
-    /// be read.
+    /// A part of a bundle is not what it should be: perhaps it begins elsewhere, and all of it is
+    /// to be read.
     fn start_over(&mut self, at: LogId, (first, from): (u64, u64)) -> Outcome {
         if from == 0 {
             return Outcome::Broken("what it says that it has is not there".into());
@@ -394,7 +394,7 @@ impl Mirror {
 
 /// The items of a bundle from `first` on, as far as the origin says that there are, with what
 /// proves them.
-// spec: SYNC-59
+// spec: SYNC-58
 fn read_bundle(there: &OriginLog, first: u64, bytes: Bytes) -> Option<Items> {
     let LogState { log, size, .. } = there.state;
     let full = (first / limits::BUNDLE_ITEMS + 1) * limits::BUNDLE_ITEMS;
@@ -419,7 +419,7 @@ fn is_whole(answer: &Bytes, range: Option<Range<u64>>) -> Outcome {
 }
 
 /// The bytes of a page of chaining values in the file that has all of them.
-// spec: SYNC-59
+// spec: SYNC-58
 fn cvs_range(page: &PageId, level: u32) -> Range<u64> {
     let below = |level| (0..level).map(|level| level_values(&page.blob, level)).sum::<u64>();
     let first = below(level) + page.index / PAGE.pow(level) * PAGE;

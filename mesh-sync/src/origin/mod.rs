@@ -69,7 +69,7 @@ pub struct Download {
 }
 
 /// Where the server of a download may be.
-// spec: SYNC-58
+// spec: SYNC-57
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Servers {
     /// Anywhere: somebody typed the url.
@@ -269,7 +269,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// The other end of a link to an origin has forged.
-    // spec: SYNC-60
+    // spec: SYNC-59
     pub(crate) fn blame_origin(&mut self, now: Time, link: LinkId) {
         if let Some(mirror) = self.origins.mirrors.get(&link) {
             let error = "it gave what the channel's writers have not signed".to_string();
@@ -286,7 +286,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// Decides for every channel where its origin is.
-    // spec: SYNC-58, SYNC-60
+    // spec: SYNC-57, SYNC-59
     fn plan_origins(&mut self, now: Time) {
         let mut wanted: BTreeMap<ChannelId, (OriginUrl, Servers)> = BTreeMap::new();
         if self.origins.internet != Internet::None {
@@ -403,7 +403,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// Looks at the origins whose time has come.
-    // spec: SYNC-60, SYNC-61
+    // spec: SYNC-59, SYNC-60
     pub(crate) fn tick_origins(&mut self, now: Time) {
         let due = self.origins.plans.iter().filter(|(_, plan)| plan.at <= now);
         let due: Vec<ChannelId> = due.map(|(channel, _)| *channel).collect();
@@ -432,7 +432,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// Whether a neighbour gets a channel over the same way to the Internet.
-    // spec: SYNC-61
+    // spec: SYNC-60
     fn is_left_to_others(&self, channel: &ChannelId) -> bool {
         let own = self.library.channels.get(channel).and_then(|channel| channel.claim.as_ref());
         let own = own.map_or(u64::MAX, |claim| u64::from(claim.draw));
@@ -443,7 +443,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// A neighbour that shares a channel has come, gone or said something else about its claim.
-    // spec: SYNC-61
+    // spec: SYNC-60
     pub(crate) fn claims_changed(&mut self, now: Time, channel: &ChannelId) {
         let is_left = self.is_left_to_others(channel);
         let soon = self.origins.soon(now);

@@ -33,7 +33,7 @@ pub struct Bundle {
 
 impl<S: Store> Sync<S> {
     /// What is here of a channel, as its origin would say it.
-    // spec: SYNC-59
+    // spec: SYNC-58
     pub fn origin_head(&self, channel: &ChannelId) -> Result<OriginHead, Refused> {
         self.is_open()?;
         let known = self.library.sound(channel).ok_or(Refused::NoSuchChannel)?;
@@ -59,7 +59,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// What is to be written where an origin has what `before` says, so that it has all.
-    // spec: SYNC-59
+    // spec: SYNC-58
     pub fn origin_bundles(
         &self,
         channel: &ChannelId,
@@ -78,11 +78,15 @@ impl<S: Store> Sync<S> {
                 }
                 None => 0,
             };
-            for number in first / limits::BUNDLE_ITEMS..size.div_ceil(limits::BUNDLE_ITEMS) {
-                let start = (number * limits::BUNDLE_ITEMS).max(first);
-                let items = start..((number + 1) * limits::BUNDLE_ITEMS).min(size);
+            let at = LogId { channel: *channel, log };
+            for number in 0..size.div_ceil(limits::BUNDLE_ITEMS) {
+                let whole = number * limits::BUNDLE_ITEMS..(number + 1) * limits::BUNDLE_ITEMS;
+                let there = first.clamp(whole.start, whole.end);
+                // What is gone may have been there before.
+                let is_stale = !self.library.gone_among(&at, whole.start..there)?.is_empty();
+                let start = if is_stale { whole.start } else { there };
+                let (items, is_added) = (start..whole.end.min(size), start > whole.start);
                 let path = bundle_path(channel, log, number);
-                let is_added = start > number * limits::BUNDLE_ITEMS;
                 if !items.is_empty() {
                     bundles.push(Bundle { path, log, items, is_added });
                 }
@@ -92,7 +96,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// The items of a bundle, and what proves it if it is full.
-    // spec: SYNC-59
+    // spec: SYNC-58
     pub fn origin_items(
         &mut self,
         channel: &ChannelId,
@@ -115,8 +119,14 @@ impl<S: Store> Sync<S> {
         Ok(bytes.into())
     }
 
+    /// Whether an item names a blob whose content is not gone.
+    pub fn is_named(&self, blob: &BlobId) -> Result<bool, Refused> {
+        self.is_open()?;
+        Ok(!self.library.channels_naming(blob)?.is_empty())
+    }
+
     /// The chaining values of a blob that is here whole, all levels; nothing for one of one group.
-    // spec: SYNC-59
+    // spec: SYNC-58
     pub fn origin_cvs(&mut self, blob: &BlobId) -> Result<Bytes, Refused> {
         self.is_open()?;
         let mut bytes = Vec::new();

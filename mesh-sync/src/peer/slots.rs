@@ -118,7 +118,7 @@ impl Slots {
     }
 
     /// The other end is this node itself, in the place of an origin.
-    // spec: SYNC-60
+    // spec: SYNC-59
     pub(crate) fn be_plain(&mut self) {
         self.is_plain = true;
     }

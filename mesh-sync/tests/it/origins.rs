@@ -139,7 +139,7 @@ fn published(seed: u64, nodes: usize, sizes: &[usize]) -> (World<Node>, ChannelI
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-// spec: SYNC-59, SYNC-60
+// spec: SYNC-58, SYNC-59
 #[test]
 fn who_has_no_neighbour_gets_everything_from_plain_files() {
     let sizes = [20_000, 300_000, 70 << 20];
@@ -158,7 +158,7 @@ fn who_has_no_neighbour_gets_everything_from_plain_files() {
     assert_eq!(state, OriginState::Asked);
 }
 
-// spec: SYNC-59, SYNC-60
+// spec: SYNC-58, SYNC-59
 #[test]
 fn what_is_new_is_found_and_costs_no_more_than_it_is() {
     let (mut world, channel, mut web) = published(2, 2, &[]);
@@ -176,7 +176,7 @@ fn what_is_new_is_found_and_costs_no_more_than_it_is() {
     assert_eq!(faults(&world), []);
 }
 
-// spec: SYNC-60
+// spec: SYNC-59
 #[test]
 fn an_origin_is_looked_at_less_often_the_less_there_is_new() {
     let (mut world, channel, mut web) = published(3, 2, &[]);
@@ -205,7 +205,7 @@ fn crowd(world: &mut World<Node>, nodes: Range<usize>) {
     }
 }
 
-// spec: SYNC-61, SYNC-62
+// spec: SYNC-60, SYNC-61
 #[test]
 fn of_a_crowd_behind_one_way_out_one_gets_everything_for_all() {
     let sizes = [5 << 20, 3 << 20, 400_000, 20_000];
@@ -230,7 +230,7 @@ fn of_a_crowd_behind_one_way_out_one_gets_everything_for_all() {
     assert!(web.given() - before < 4000);
 }
 
-// spec: SYNC-62
+// spec: SYNC-61
 #[test]
 fn who_have_each_a_way_of_their_own_divide_a_blob() {
     let size = 24 << 20;
@@ -248,7 +248,7 @@ fn who_have_each_a_way_of_their_own_divide_a_blob() {
     assert!(*most < size as u64 * 6 / 10, "{:?}", web.given);
 }
 
-// spec: SYNC-61
+// spec: SYNC-60
 #[test]
 fn who_claims_and_does_nothing_delays_the_others_and_no_more() {
     let (mut world, channel, mut web) = published(6, 3, &[300_000]);
@@ -266,7 +266,7 @@ fn who_claims_and_does_nothing_delays_the_others_and_no_more() {
     assert!(web.run(&mut world, 25 * MINUTE, there));
 }
 
-// spec: SYNC-58
+// spec: SYNC-57
 #[test]
 fn an_origin_that_only_the_channel_names_is_not_looked_for_at_home() {
     let (mut world, channel, mut web) = published(7, 2, &[]);
@@ -292,7 +292,7 @@ fn an_origin_that_only_the_channel_names_is_not_looked_for_at_home() {
     assert_eq!(world.with(0, |sync, now| sync.poll_download(now)), None, "its owner has it");
 }
 
-// spec: SYNC-60
+// spec: SYNC-59
 #[test]
 fn an_origin_that_forges_is_left_and_nothing_of_it_is_kept() {
     let (mut world, channel, mut web) = published(8, 3, &[300_000]);
@@ -310,7 +310,7 @@ fn an_origin_that_forges_is_left_and_nothing_of_it_is_kept() {
     assert!(web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
 }
 
-// spec: SYNC-60
+// spec: SYNC-59
 #[test]
 fn any_byte_of_any_file_may_be_wrong_and_nothing_wrong_is_kept() {
     let (_, _, web) = published(9, 2, &[70_000]);

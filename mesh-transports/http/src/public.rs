@@ -42,7 +42,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    // spec: SYNC-58
+    // spec: SYNC-57
     #[test]
     fn addresses_of_machines_and_networks_are_nobody_elses() {
         let private = [

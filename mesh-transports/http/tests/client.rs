@@ -50,7 +50,7 @@ fn check(reply: Vec<u8>, range: Option<Range<u64>>, expected: Result<&[u8], &str
     }
 }
 
-// spec: SYNC-60
+// spec: SYNC-59
 #[test]
 fn servers_of_every_kind_are_understood() {
     let file = b"0123456789";
@@ -70,7 +70,7 @@ fn servers_of_every_kind_are_understood() {
     check(large, Some(1..2), Err("no parts of files"));
 }
 
-// spec: SYNC-60
+// spec: SYNC-59
 #[test]
 fn no_more_is_taken_than_was_asked_for() {
     check(answer("200 OK", &[7; 100_000]), None, Ok(&[7; 8]));
@@ -78,7 +78,7 @@ fn no_more_is_taken_than_was_asked_for() {
     check(answer(part, &[7; 100_000]), Some(0..3), Ok(&[7; 3]));
 }
 
-// spec: SYNC-60
+// spec: SYNC-59
 #[test]
 fn a_request_says_which_bytes_it_wants_and_nothing_of_who_asks() {
     let at = server(|request| answer("200 OK", request.as_bytes()));
@@ -96,7 +96,7 @@ fn a_request_says_which_bytes_it_wants_and_nothing_of_who_asks() {
     assert_eq!(get(at, Some(5..10), 10), Ok(vec![1]));
 }
 
-// spec: SYNC-58
+// spec: SYNC-57
 #[test]
 fn servers_at_home_are_asked_only_where_somebody_said_so() {
     let at = server(|_| answer("200 OK", b"secret"));

@@ -174,7 +174,7 @@ fn sync_examples() -> Vec<Example> {
                 channel: 1,
                 blobs: 64,
                 claims: List::default(),
-                logs: List::new(&[log.clone()]),
+                logs: List::new([&log]),
             },
         ),
         sync(
@@ -184,7 +184,7 @@ fn sync_examples() -> Vec<Example> {
                 channel: 1,
                 blobs: 64,
                 claims: List::new(&[Claim { gateway: Gateway::Shared, draw: 77 }]),
-                logs: List::new(&[log]),
+                logs: List::new([&log]),
             },
         ),
         sync(
@@ -471,7 +471,7 @@ fn refused_objects() -> Vec<Example> {
     vec![
         ("Beacon", "a port below 1024", [&[1, 1][..], &[8; 8], &[3, 0xff]].concat()),
         ("Beacon", "nine versions", [&[9, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[8; 10]].concat()),
-        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 7)),
+        ("ItemHeader", "a kind without a name", header(&|bytes| bytes[0] = 9)),
         (
             "ItemHeader",
             "a name that is not UTF-8",

@@ -114,6 +114,8 @@ mod tests {
             author: String::new(),
             writer: String::new(),
             valid: true,
+            late: false,
+            gap: false,
             time_ms: 0,
             kind: "file".into(),
             name: "embarrassing.jpg".into(),
@@ -122,6 +124,8 @@ mod tests {
             size: 1_200_000,
             state: "retracted".into(),
             have: 0,
+            pinned: false,
+            unfetched: String::new(),
             expires_ms: None,
         };
         assert!(row(&item).ends_with("1.2 MB  gone   retracted"), "{}", row(&item));

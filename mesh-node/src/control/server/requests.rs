@@ -57,32 +57,22 @@ pub(super) async fn answer(
     match request {
         Request::Identity => client.say(&Answer::Identity(node.identity())).await,
         Request::Status => client.say(&Answer::Status(Box::new(node.status().await?))).await,
-        Request::Watch => {
-            drop(node);
-            watch(mesh, client).await
-        }
+        Request::Watch => watch(node, mesh, client).await,
         Request::Doctor => findings(node.doctor().await?, client).await,
         Request::Examine { who } => findings(node.examine(&who).await?, client).await,
         Request::NewChannel { name, private, hidden } => {
             let made = new_channel(&node, &name, (private, hidden)).await?;
             client.say(&Answer::Channel(made)).await
         }
-        Request::Channels => {
-            for channel in node.channels().await? {
-                client.say(&Answer::Channel(channel)).await?;
-            }
-            Ok(())
-        }
+        Request::Channels => channels(&node, client).await,
         Request::Follow { link, hidden } => {
-            let link = channel_link(&link)?;
-            let followed =
-                if hidden { node.follow_hidden(link).await } else { node.follow(link).await };
-            client.say(&Answer::Channel(followed?)).await
+            let followed = follow(&node, channel_link(&link)?, hidden).await?;
+            client.say(&Answer::Channel(followed)).await
         }
         Request::Hide { channel, hidden } => {
             let to = if hidden { Visibility::Hidden } else { Visibility::Open };
-            let shown = node.show(node.resolve(&channel).await?, to).await?;
-            client.say(&Answer::Channel(shown)).await
+            let channel = node.resolve(&channel).await?;
+            client.say(&Answer::Channel(node.show(channel, to).await?)).await
         }
         Request::Unfollow { channel } => node.unfollow(node.resolve(&channel).await?).await,
         Request::SetChannel { channel, files, largest, keep } => {
@@ -94,13 +84,7 @@ pub(super) async fn answer(
             policy::pin((&node, &channel), items, pinned, client).await
         }
         Request::WriteOrigin { channel, folder, url } => {
-            if !folder.is_absolute() {
-                return Err(relative(&folder));
-            }
-            let url = url.map(|url| url.parse::<OriginUrl>()).transpose();
-            let url = url.map_err(|bad| Error::new(ErrorKind::Usage, bad.to_string()))?;
-            let channel = node.resolve(&channel).await?;
-            client.say(&Answer::Origin(node.write_origin(channel, folder, url).await?)).await
+            write_origin((&node, node.resolve(&channel).await?), (folder, url), client).await
         }
         Request::Publish { channel, paths, expires_ms } => {
             publish((&node, node.resolve(&channel).await?), (paths, expires_ms), client).await
@@ -125,12 +109,36 @@ pub(super) async fn answer(
             get::get((&node, channel), items, (destination(to)?, existing), client).await
         }
         Request::RequestRight { channel, name, right } => {
-            let id = node.resolve(&channel).await?;
-            let link = node.request_right(id, &name, right.into()).await?;
+            let channel = node.resolve(&channel).await?;
+            let link = node.request_right(channel, &name, right.into()).await?;
             client.say(&Answer::Link(link.to_string())).await
         }
         Request::Writers { channel, change } => writers((&node, &channel), change, client).await,
     }
+}
+
+async fn channels(node: &Mesh, client: &mut Client<'_>) -> Result<(), Error> {
+    for channel in node.channels().await? {
+        client.say(&Answer::Channel(channel)).await?;
+    }
+    Ok(())
+}
+
+async fn follow(node: &Mesh, link: ChannelLink, hidden: bool) -> Result<ChannelStatus, Error> {
+    if hidden { node.follow_hidden(link).await } else { node.follow(link).await }
+}
+
+async fn write_origin(
+    (node, channel): (&Mesh, ChannelId),
+    (folder, url): (PathBuf, Option<String>),
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    if !folder.is_absolute() {
+        return Err(relative(&folder));
+    }
+    let url = url.map(|url| url.parse::<OriginUrl>()).transpose();
+    let url = url.map_err(|bad| Error::new(ErrorKind::Usage, bad.to_string()))?;
+    client.say(&Answer::Origin(node.write_origin(channel, folder, url).await?)).await
 }
 
 async fn publish(
@@ -242,7 +250,9 @@ pub(super) fn latest(tell: &Sender<Answer>, answer: Answer) {
     let _ = tell.force_send(answer);
 }
 
-async fn watch(mesh: &WeakMesh, client: &mut Client<'_>) -> Result<(), Error> {
+async fn watch(node: Mesh, mesh: &WeakMesh, client: &mut Client<'_>) -> Result<(), Error> {
+    // Whoever watches does not keep it running.
+    drop(node);
     loop {
         let changed = {
             let node = mesh.upgrade().ok_or_else(Error::stopped)?;
