@@ -76,17 +76,17 @@ pub enum Table {
     Logs = 10,
     /// Channel → its writers.
     Charters = 11,
-    /// (channel, epoch) → the key under which it was written then.
-    Epochs = 13,
     /// (channel, last number of a run first) → the log and the place in it where the run begins.
     Arrivals = 12,
-    /// Channel → where on the web it is, as a person has said.
-    Origins = 16,
+    /// (channel, epoch) → the key under which it was written then.
+    Epochs = 13,
     /// (channel, rank, number of the item) → blob that may be given up, the next one first.
     Kept = 14,
     /// Channel → what of it is to be here, and what came from whom. The key is empty for what the
     /// node has beside its channels.
     Accounts = 15,
+    /// Channel → where on the web it is, as a person has said.
+    Origins = 16,
     /// (channel, log, sequence number) → why the content of that item is gone for good.
     Gone = 17,
     /// (channel, log, sequence number) → how many bytes are lacking of that item's content.
@@ -98,7 +98,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// Every table.
+    /// Every table, by their numbers.
     pub const ALL: [Self; 21] = [
         Self::Channels,
         Self::Items,
@@ -114,9 +114,9 @@ impl Table {
         Self::Charters,
         Self::Arrivals,
         Self::Epochs,
-        Self::Origins,
         Self::Kept,
         Self::Accounts,
+        Self::Origins,
         Self::Gone,
         Self::Lacking,
         Self::Expiries,

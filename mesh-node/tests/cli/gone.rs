@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::stage::{Stage, has_fields};
 
-const ITEM_FIELDS: [&str; 13] = [
+const ITEM_FIELDS: [&str; 17] = [
     "seq",
     "author",
     "writer",
@@ -20,6 +20,10 @@ const ITEM_FIELDS: [&str; 13] = [
     "state",
     "have",
     "expires_ms",
+    "late",
+    "gap",
+    "pinned",
+    "unfetched",
 ];
 
 fn feed(stage: &Stage) -> Vec<Value> {

@@ -129,5 +129,5 @@ fn a_channels_files_come_as_its_reader_says() {
     ] {
         bob.run(arguments).fails(2, &[why]);
     }
-    bob.run(&["pin", "news", "77"]).fails(1, &["mesh feed"]);
+    bob.run(&["pin", "news", "77"]).fails(4, &["mesh feed"]);
 }

@@ -230,6 +230,52 @@ fn g_02_a_large_file_is_sealed_for_all_but_members_who_open_any_part_of_it() {
     assert_eq!((sums(0), sums(0).2), (sums(2), sums(0).3));
 }
 
+/// What encloses a blob goes with it, and all count the same: those who read it, those who only
+/// kept it, and those who come later.
+// spec: SYNC-46, SYNC-47
+#[test]
+fn enclosed_files_that_go_leave_nothing_and_count_for_nothing() {
+    let (mut pump, channel) = line(3);
+    let_in(&mut pump, (0, 2), &channel, Right::Write);
+    let files = [100_000, 200_000, 300_000].map(|size| {
+        pump.now.unix.0 += 1;
+        adopt_sealed(&mut pump, 0, &vec![7; size])
+    });
+    let blobs = files.clone().map(|(blob, _)| blob);
+    let now = pump.now;
+    let later = Some(mesh_wire::UnixTime(now.unix.0 + 3_600_000));
+    let [one, two, three] = files.map(|file| sealed_file("file", file));
+    let items = vec![one, NewItem { expires: later, ..two }, three];
+    let numbers = pump.nodes[0].publish(now, &channel, items).unwrap();
+    pump.settle();
+    pump.nodes[0].retract(now, &channel, &[numbers.start]).unwrap();
+    pump.settle();
+    pump.now.unix.0 += 4_000_000;
+    pump.run(SOON, |_, message| Carried::As(message));
+    // Somebody who has nothing yet gets the letters of what is gone from nobody.
+    let late = pump.nodes.len();
+    pump.nodes.push(node(9));
+    let now = pump.now;
+    pump.nodes[late].follow(now, channel).unwrap();
+    pump.connect(1, late);
+    pump.settle();
+    let sums = |node: usize| {
+        let status = pump.nodes[node].channel(&channel).unwrap();
+        (status.blobs_known, status.blobs_here, status.bytes, status.bytes_here)
+    };
+    let is_here =
+        |node: usize| blobs.map(|blob| pump.nodes[node].store().blob_bytes(&blob.hash).is_some());
+    for node in [0, 1, 2, late] {
+        assert_eq!(is_here(node), [false, false, true], "node {node}");
+        assert_eq!(sums(node), sums(0), "node {node}");
+        assert_eq!(sums(node).2, sums(node).3, "node {node}");
+        let items = pump.nodes[node].items(&channel, numbers.clone()).unwrap();
+        let states: Vec<ItemState> = items.iter().map(|item| item.state).collect();
+        assert_eq!(states[..2], [ItemState::Retracted, ItemState::Expired], "node {node}");
+    }
+    assert!((0..=late).all(|node| pump.faults(node).is_empty()));
+}
+
 /// Two people who publish one file do not give away that it is one.
 // spec: SYNC-47
 #[test]
