@@ -86,6 +86,10 @@ impl<S: Store> Sync<S> {
         room: usize,
     ) -> Result<Option<SyncMessage>, StoreError> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+        if peer.is_origin() {
+            // It has no use for what others have.
+            peer.tell.clear();
+        }
         let mut settled = Vec::new();
         let mut found = None;
         for id in &peer.tell {
@@ -268,7 +272,9 @@ impl<S: Store> Sync<S> {
     /// New items that are small go to neighbours that had all items before them, or may have.
     // spec: SYNC-14
     fn push(&mut self, now: Time, link: LinkId, room: usize) -> Result<Option<Items>, StoreError> {
-        let Some(peer) = self.peers.get_mut(&link) else { return Ok(None) };
+        let Some(peer) = self.peers.get_mut(&link).filter(|peer| !peer.is_origin()) else {
+            return Ok(None);
+        };
         let pushable = |id: &ChannelId| {
             let (channel, matched) = (self.library.sound(id)?, peer.matched.get(id)?);
             let logs = 0..channel.logs.len() as u32;

@@ -212,7 +212,8 @@ impl<S: Store> Sync<S> {
 
     /// The neighbours that share the channel, and what they have of it.
     pub fn company(&self, channel: &ChannelId) -> impl Iterator<Item = Sharer> {
-        self.peers.iter().filter_map(|(link, peer)| {
+        let neighbours = self.peers.iter().filter(|(_, peer)| !peer.is_origin());
+        neighbours.filter_map(|(link, peer)| {
             let matched = peer.matched.get(channel)?;
             let sizes = matched.logs.values().filter_map(|talk| talk.theirs);
             let items = sizes.map(|theirs| theirs.size).reduce(|one, other| one + other);
@@ -414,9 +415,10 @@ impl<S: Store> Sync<S> {
                 }
             }
             _ if is_bare => ItemState::Known,
-            _ if is_sealed && opened.is_none() => ItemState::Sealed,
+            None if is_sealed && opened.is_none() => ItemState::Sealed,
             None => ItemState::Here,
             Some(blob) => match self.blob(&blob)? {
+                whole if whole.is_complete() && is_sealed && opened.is_none() => ItemState::Sealed,
                 whole if whole.is_complete() => ItemState::Here,
                 BlobStatus { bytes_here: 0, .. } => ItemState::Known,
                 part => ItemState::Partial(part.bytes_here),

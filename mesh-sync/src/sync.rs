@@ -130,6 +130,7 @@ impl<S: Store> Sync<S> {
         self.health.failed(now, error);
         self.library.close();
         self.fetch.forget();
+        self.close_origins();
         self.peers.values_mut().for_each(Peer::forget_transfers);
         self.commit_at = None;
         self.chores_at = None;
@@ -194,7 +195,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// Something was sent or received that may leave something to look after.
-    fn arm_chores(&mut self, now: Time) {
+    pub(crate) fn arm_chores(&mut self, now: Time) {
         if self.health.closed().is_none() {
             self.chores_at.get_or_insert(now + limits::CHORE_TIME);
         }

@@ -167,13 +167,9 @@ impl Writing {
 
     fn write_bundle(&mut self, bundle: Bundle) -> Result<(), Error> {
         let path = self.folder.join(&bundle.path);
-        let before = match bundle.is_added {
-            true => std::fs::read(&path).map_err(|error| failed(&path, &error))?,
-            false => Vec::new(),
-        };
         let channel = self.channel;
-        let runs = self.command(move |sync, _| sync.origin_items(&channel, &bundle))?;
-        self.write(&path, &[before, runs.to_vec()].concat())
+        let items = self.command(move |sync, _| sync.origin_items(&channel, &bundle))?;
+        self.write(&path, &items)
     }
 
     fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Error> {

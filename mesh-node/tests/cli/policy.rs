@@ -18,7 +18,12 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 
 /// `number: state, why it does not come` of every file.
 fn files(stage: &Stage) -> Vec<String> {
-    let items = stage.run(&["feed", "news", "--json"]).json();
+    let ran = stage.run(&["feed", "news", "--json"]);
+    if ran.code == Some(4) {
+        // Its name has not come yet.
+        return Vec::new();
+    }
+    let items = ran.json();
     let file = |item: &Value| {
         let [state, why] = ["state", "unfetched"].map(|field| item[field].as_str().unwrap());
         let pinned = if item["pinned"] == true { " pinned" } else { "" };

@@ -435,10 +435,8 @@ impl Office {
         let before = web.files.get(&head).cloned();
         let before = before.map(|bytes| OriginHead::from_bytes(bytes).expect("it was written"));
         for bundle in self.sync.origin_bundles(channel, before.as_ref()).expect("it is here") {
-            let runs = self.sync.origin_items(channel, &bundle).expect("it is here");
-            let file = web.files.entry(format!("{URL}/{}", bundle.path)).or_default();
-            let there = if bundle.is_added { &file[..] } else { &[] };
-            *file = [there, &runs].concat().into();
+            let items = self.sync.origin_items(channel, &bundle).expect("it is here");
+            web.files.insert(format!("{URL}/{}", bundle.path), items);
         }
         let now = self.sync.origin_head(channel).expect("it is here");
         web.files.insert(head, now.to_bytes());

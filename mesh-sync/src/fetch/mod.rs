@@ -38,7 +38,7 @@ pub(crate) struct Fetch {
     seed: u64,
     sources: Sources,
     /// Something waits until others have had their time to get it.
-    is_held: bool,
+    pub(crate) is_held: bool,
 }
 
 /// A page in transfer.
@@ -292,6 +292,14 @@ impl Fetch {
         let Some(page) = self.page_mut(&id).filter(|_| changed) else { return Ok(()) };
         page.since = now;
         page.is_hopeless = false;
+        if let Cvs::Lacking(level, Some((asked, _))) = page.cvs
+            && asked == link
+            && have.is_empty()
+        {
+            // It will not answer: another one may.
+            page.cvs = Cvs::Lacking(level, None);
+            peers.values_mut().for_each(|peer| peer.hungry = true);
+        }
         let gone = |flight: &Flight| flight.link == link && !have.contains(flight.group);
         let flights = page.flights.extract_if(.., |flight| gone(flight)).collect::<Vec<_>>();
         flights.iter().for_each(|flight| land(peers, flight));

@@ -305,24 +305,28 @@ impl<S: Store> Library<S> {
     pub(super) fn unsay(&mut self, at: &LogId, keep: u64) -> Result<(), StoreError> {
         let Some(channel) = self.channels.get(&at.channel) else { return Ok(()) };
         let is_ours = channel.key(at.log).is_some();
+        // What its writer said of the logs of others is void, too.
+        let prefix = key::channel(&at.channel);
         loop {
-            let said = self.entries(Table::Gone, &key::log(at), |key, value| {
-                let (_, seq) = key::read_item(key)?;
+            let said = self.entries(Table::Gone, &prefix, |key, value| {
+                let (of, seq) = key::read_item(key)?;
                 let is_void = match Gone::from_bytes(Bytes::copy_from_slice(value)) {
                     Gone::Retracted(by) => by.log == at.log && by.seq >= keep,
-                    Gone::Expired => seq >= keep,
+                    Gone::Expired => of == *at && seq >= keep,
                 };
-                (is_void && (seq < keep || !is_ours)).then_some(seq)
+                (is_void && (of != *at || seq < keep || !is_ours)).then_some((of, seq))
             })?;
             if said.is_empty() {
                 return Ok(());
             }
-            for seq in said {
-                self.remove(Table::Gone, &key::item(at, seq))?;
+            for (of, seq) in said {
+                self.remove(Table::Gone, &key::item(&of, seq))?;
                 self.changed.insert(at.channel);
-                let header = if seq < keep { self.header(at, seq)? } else { None };
+                let size = self.channels.get(&of.channel).map_or(0, |it| it.size(of.log));
+                let is_here = seq < if of == *at { keep } else { size };
+                let header = if is_here { self.header(&of, seq)? } else { None };
                 if let Some(header) = header {
-                    self.regain(at, seq, &header)?;
+                    self.regain(&of, seq, &header)?;
                 }
             }
         }

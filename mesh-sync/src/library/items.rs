@@ -232,7 +232,10 @@ impl<S: Store> Library<S> {
         }
         if is_whole {
             self.remove(Table::Lacking, &key::item(at, seq))?;
-            self.count(&at.channel, |counts| counts.bytes_here += owed)?;
+            let owed = if owed == NO_CONTENT { 0 } else { owed };
+            self.count(&at.channel, |counts| {
+                counts.bytes_here = counts.bytes_here.saturating_add(owed);
+            })?;
         }
         Ok(is_whole)
     }

@@ -1,7 +1,7 @@
 //! A plain file server as a neighbour: it understands what [`crate::Sync`] says to one, and makes
 //! requests for files of it and messages of their answers.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -11,7 +11,7 @@ use mesh_wire::codec::{List, Opaque, Reader, Wire};
 use mesh_wire::message::SyncMessage;
 use mesh_wire::message::sync::{
     Cvs, CvsWant, GroupData, GroupsWant, Heard, Item, Items, LogState, LogSummary, PageAsk,
-    PageHave, Share, Summary, Want,
+    PageHave, Place, Share, Summary, Want,
 };
 use mesh_wire::origin::{
     BundleProof, OriginHead, OriginLog, OriginUrl, blob_path, bundle_path, cvs_path,
@@ -20,7 +20,7 @@ use mesh_wire::{ChannelId, Hash, limits};
 
 use super::DownloadError;
 use crate::blob::{Bitmap, BlobId, GROUP, PAGE, PageId};
-use crate::channel::{LogId, Visibility, run_bytes};
+use crate::channel::{LogId, Visibility, item, run_bytes};
 use crate::peer::slots::Slots;
 
 /// What an origin is asked for next, and what it has answered.
@@ -34,6 +34,8 @@ pub(crate) struct Mirror {
     streams: BTreeMap<LogId, Stream>,
     /// Pages that we are asked about, by handle.
     pages: BTreeMap<u32, PageId>,
+    /// Those of them of which a file was not there.
+    lacking: BTreeSet<u32>,
     jobs: VecDeque<Job>,
     flying: BTreeMap<u64, Job>,
     messages: VecDeque<SyncMessage>,
@@ -92,6 +94,7 @@ impl Mirror {
             heads: BTreeMap::new(),
             streams: BTreeMap::new(),
             pages: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             jobs: VecDeque::new(),
             flying: BTreeMap::new(),
             messages: VecDeque::new(),
@@ -99,7 +102,7 @@ impl Mirror {
     }
 
     /// It is where these channels are to be had.
-    pub(crate) fn share(&mut self, channels: &alloc::collections::BTreeSet<ChannelId>) {
+    pub(crate) fn share(&mut self, channels: &BTreeSet<ChannelId>) {
         let open = channels.iter().map(|channel| (*channel, Visibility::Open)).collect();
         self.is_shared &= !self.slots.share(&open);
         self.heads.retain(|channel, _| channels.contains(channel));
@@ -153,6 +156,7 @@ impl Mirror {
             SyncMessage::PageDrop(page) => {
                 self.heard.push(page.serial);
                 self.pages.remove(&page.handle);
+                self.lacking.remove(&page.handle);
                 self.drop_jobs(page.handle);
             }
             // It asks for nothing, and has no use for what it is given.
@@ -205,6 +209,13 @@ impl Mirror {
         let page = PageId { blob: BlobId { hash: ask.hash, size: ask.size }, index: ask.page };
         self.pages.insert(ask.handle, page);
         self.tell_page(ask.handle, &Bitmap::first(page.groups()));
+    }
+
+    /// A blob is not there, at least not now.
+    fn withdraw(&mut self, page: u32) {
+        self.drop_jobs(page);
+        self.lacking.insert(page);
+        self.tell_page(page, &Bitmap::default());
     }
 
     fn tell_page(&mut self, handle: u32, groups: &Bitmap) {
@@ -304,16 +315,24 @@ impl Mirror {
             (Job::Bundle(at, first, from), Err(DownloadError::Missing)) => {
                 self.start_over(at, (first, from))
             }
+            // What is there in part, or as something else, is as good as not there.
             (Job::Cvs(handle, level), Ok(bytes)) => {
                 let cvs: Vec<Hash> = bytes.as_chunks().0.iter().map(|cv| Hash(*cv)).collect();
                 let page = self.pages.get(&handle);
                 let range = page.map(|page| cvs_range(page, u32::from(level)));
-                self.messages.push_back(Cvs { handle, level, cvs: List::new(&cvs) }.into());
-                is_whole(&bytes, range)
+                match is_whole(&bytes, range) {
+                    true => {
+                        self.messages.push_back(Cvs { handle, level, cvs: List::new(&cvs) }.into())
+                    }
+                    false => self.withdraw(handle),
+                }
+                Outcome::Taken
             }
             (Job::Groups(handle, groups), Ok(bytes)) => {
                 let range = self.pages.get(&handle).map(|page| group_range(page, &groups));
-                let outcome = is_whole(&bytes, range);
+                if !is_whole(&bytes, range) {
+                    self.withdraw(handle);
+                }
                 let mut rest = bytes;
                 for group in groups {
                     let bytes = rest.split_to(rest.len().min(limits::GROUP_BYTES));
@@ -321,11 +340,10 @@ impl Mirror {
                         self.messages.push_back(GroupData { handle, group, bytes }.into());
                     }
                 }
-                outcome
+                Outcome::Taken
             }
             (Job::Cvs(handle, _) | Job::Groups(handle, _), Err(DownloadError::Missing)) => {
-                self.drop_jobs(handle);
-                self.tell_page(handle, &Bitmap::default());
+                self.withdraw(handle);
                 Outcome::Taken
             }
         }
@@ -334,8 +352,12 @@ impl Mirror {
     fn take_head(&mut self, channel: ChannelId, head: OriginHead) -> Outcome {
         let is_same = self.heads.get(&channel) == Some(&head);
         self.heads.insert(channel, head);
-        if !is_same {
-            self.tell(&channel);
+        self.tell(&channel);
+        // What was not there may be by now.
+        for handle in core::mem::take(&mut self.lacking) {
+            if let Some(page) = self.pages.get(&handle).copied() {
+                self.tell_page(handle, &Bitmap::first(page.groups()));
+            }
         }
         Outcome::Head(channel, is_same)
     }
@@ -400,8 +422,13 @@ fn read_bundle(there: &OriginLog, first: u64, bytes: Bytes) -> Option<Items> {
     let full = (first / limits::BUNDLE_ITEMS + 1) * limits::BUNDLE_ITEMS;
     let end = full.min(size);
     let mut reader = Reader::new(bytes);
-    let items: Result<Vec<Item>, _> = (first..end).map(|_| Item::read(&mut reader)).collect();
-    let items = items.ok().filter(|items| !items.is_empty())?;
+    // Read from a wrong place, bytes may still look like items.
+    let read = |seq| {
+        let item = Item::read(&mut reader).ok()?;
+        item::check(&Place { log, seq }, &item).is_ok().then_some(item)
+    };
+    let items: Option<Vec<Item>> = (first..end).map(read).collect();
+    let items = items.filter(|items| !items.is_empty())?;
     let proof = match end == full {
         true => BundleProof::read(&mut reader).ok()?,
         false => BundleProof { size, signature: there.signature, edge: List::default() },
@@ -411,11 +438,8 @@ fn read_bundle(there: &OriginLog, first: u64, bytes: Bytes) -> Option<Items> {
 }
 
 /// Whether an answer has all that was asked for, if that is still wanted.
-fn is_whole(answer: &Bytes, range: Option<Range<u64>>) -> Outcome {
-    match range.is_none_or(|range| answer.len() as u64 == range.end - range.start) {
-        true => Outcome::Taken,
-        false => Outcome::Broken("a file is shorter than it should be".into()),
-    }
+fn is_whole(answer: &Bytes, range: Option<Range<u64>>) -> bool {
+    range.is_none_or(|range| answer.len() as u64 == range.end - range.start)
 }
 
 /// The bytes of a page of chaining values in the file that has all of them.

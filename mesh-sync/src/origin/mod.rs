@@ -140,6 +140,8 @@ struct Trouble {
     until: Time,
     pause: Duration,
     error: String,
+    /// It has said since what it has; that is not enough to think that it works.
+    is_heard: bool,
 }
 
 impl Origins {
@@ -174,10 +176,12 @@ impl Origins {
 
     /// An origin did not work.
     fn failed(&mut self, now: Time, url: &OriginUrl, (error, pause): (String, Option<Duration>)) {
-        let before = self.troubles.get(url).map(|trouble| trouble.pause * 2);
+        // What was long ago says little.
+        let is_recent = |it: &&Trouble| now.since(it.until) < limits::ORIGIN_RETRY_MAX;
+        let before = self.troubles.get(url).filter(is_recent).map(|trouble| trouble.pause * 2);
         let again = before.unwrap_or(limits::ORIGIN_RETRY).min(limits::ORIGIN_RETRY_MAX);
         let pause = pause.unwrap_or(again);
-        let trouble = Trouble { until: now + pause, pause, error };
+        let trouble = Trouble { until: now + pause, pause, error, is_heard: false };
         if self.troubles.len() >= limits::SHARED_CHANNELS * limits::ORIGINS {
             self.troubles.pop_first();
         }
@@ -212,9 +216,11 @@ impl<S: Store> Sync<S> {
         let url = plan.map_or(first, |plan| &plan.url).clone();
         let state = match (plan, self.origins.troubles.get(&url)) {
             (None, _) => OriginState::Unused,
-            (Some(_), Some(trouble)) => OriginState::Failed(trouble.error.clone()),
-            (Some(plan), None) if plan.trusts => OriginState::ByNeighbour,
-            (Some(_), None) => OriginState::Asked,
+            (Some(_), Some(trouble)) if !trouble.is_heard => {
+                OriginState::Failed(trouble.error.clone())
+            }
+            (Some(plan), _) if plan.trusts => OriginState::ByNeighbour,
+            (Some(_), _) => OriginState::Asked,
         };
         Some(OriginStatus { url, state })
     }
@@ -250,9 +256,16 @@ impl<S: Store> Sync<S> {
         let Some(mirror) = self.origins.mirrors.get_mut(&link) else { return };
         let url = mirror.url.clone();
         match mirror.answered(number, answer) {
-            Outcome::Taken => {}
+            Outcome::Taken => {
+                let is_over = |it: &Trouble| it.until <= now.time;
+                if self.origins.troubles.get(&url).is_some_and(is_over) {
+                    self.origins.troubles.remove(&url);
+                }
+            }
             Outcome::Head(channel, is_same) => {
-                self.origins.troubles.remove(&url);
+                if let Some(trouble) = self.origins.troubles.get_mut(&url) {
+                    trouble.is_heard = true;
+                }
                 if let Some(plan) = self.origins.plans.get_mut(&channel) {
                     plan.pause = match is_same {
                         true => (plan.pause * 2).min(limits::ORIGIN_POLL_MAX),
@@ -275,6 +288,7 @@ impl<S: Store> Sync<S> {
             let error = "it gave what the channel's writers have not signed".to_string();
             let (url, ban) = (mirror.url.clone(), Some(limits::ORIGIN_BAN));
             self.origins.failed(now, &url, (error, ban));
+            self.withdraw_claims(&url);
             self.origins.is_stale = true;
         }
     }
@@ -282,7 +296,26 @@ impl<S: Store> Sync<S> {
     /// Nothing more is asked of an origin for some time.
     fn leave_origin(&mut self, now: Now, url: &OriginUrl, why: (String, Option<Duration>)) {
         self.origins.failed(now.time, url, why);
+        self.withdraw_claims(url);
         self.plan_origins(now.time);
+    }
+
+    /// What is not had at an origin is not claimed.
+    // spec: SYNC-60
+    fn withdraw_claims(&mut self, url: &OriginUrl) {
+        let of_it = self.origins.plans.iter().filter(|(_, plan)| plan.url == *url);
+        let channels: Vec<ChannelId> = of_it.map(|(channel, _)| *channel).collect();
+        channels.iter().for_each(|channel| self.claim(channel, None));
+    }
+
+    /// The store failed: what was asked is asked anew when it is back.
+    pub(crate) fn close_origins(&mut self) {
+        for (link, _) in core::mem::take(&mut self.origins.mirrors) {
+            self.peers.remove(&link);
+        }
+        self.origins.plans.clear();
+        self.origins.downloads.clear();
+        self.origins.is_stale = true;
     }
 
     /// Decides for every channel where its origin is.
@@ -394,6 +427,9 @@ impl<S: Store> Sync<S> {
                 if is_over {
                     break;
                 }
+            }
+            if self.fetch.is_held {
+                self.arm_chores(now.time);
             }
             if let Some(mirror) = self.origins.mirrors.get(&link) {
                 let channels: Vec<ChannelId> = mirror.channels().collect();

@@ -25,10 +25,8 @@ pub struct Bundle {
     pub path: String,
     /// Of which log.
     pub log: u32,
-    /// Which items.
+    /// Which items: all of the file's, also those that are in it already.
     pub items: Range<u64>,
-    /// Whether they stand behind others that are in the file already.
-    pub is_added: bool,
 }
 
 impl<S: Store> Sync<S> {
@@ -84,11 +82,10 @@ impl<S: Store> Sync<S> {
                 let there = first.clamp(whole.start, whole.end);
                 // What is gone may have been there before.
                 let is_stale = !self.library.gone_among(&at, whole.start..there)?.is_empty();
-                let start = if is_stale { whole.start } else { there };
-                let (items, is_added) = (start..whole.end.min(size), start > whole.start);
+                let end = whole.end.min(size);
                 let path = bundle_path(channel, log, number);
-                if !items.is_empty() {
-                    bundles.push(Bundle { path, log, items, is_added });
+                if is_stale || there < end {
+                    bundles.push(Bundle { path, log, items: whole.start..end });
                 }
             }
         }

@@ -77,7 +77,9 @@ impl Pace {
 
     /// A group did not come.
     pub(crate) fn timed_out(&mut self) {
-        self.window = (self.window / 2).max(FEWEST);
+        if !self.is_steady {
+            self.window = (self.window / 2).max(FEWEST);
+        }
         self.unanswered = self.unanswered.saturating_add(1);
     }
 

@@ -47,12 +47,8 @@ impl Web {
         let before = self.files.get(&head).map(|bytes| Bytes::copy_from_slice(bytes));
         let before = before.map(|bytes| OriginHead::from_bytes(bytes).unwrap());
         for bundle in sync.origin_bundles(channel, before.as_ref()).unwrap() {
-            let runs = sync.origin_items(channel, &bundle).unwrap();
-            let file = self.files.entry(place(&bundle.path)).or_default();
-            if !bundle.is_added {
-                file.clear();
-            }
-            file.extend_from_slice(&runs);
+            let items = sync.origin_items(channel, &bundle).unwrap();
+            self.files.insert(place(&bundle.path), items.to_vec());
         }
         for bytes in blobs {
             let id = outboard(bytes).id();

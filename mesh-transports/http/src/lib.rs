@@ -90,7 +90,7 @@ impl Client {
             (StatusCode::OK, None) => (0, most),
             // It gives whole files only.
             (StatusCode::OK, Some(range)) => {
-                let size = length(answer.headers()).unwrap_or(u64::MAX);
+                let size = length(answer.headers()).unwrap_or(range.start);
                 if size > WHOLE_BYTES {
                     let why = "the server gives no parts of files, and this one is too large";
                     return Err(Error::Failed(why.into()));
@@ -110,6 +110,11 @@ impl Client {
                 | StatusCode::RANGE_NOT_SATISFIABLE,
                 _,
             ) => return Err(Error::Missing),
+            (status, _) if status.is_redirection() => {
+                let to = answer.headers().get("location").and_then(|to| to.to_str().ok());
+                let to = to.unwrap_or("another place");
+                return Err(Error::Failed(format!("the server says that it moved: {to:.100}")));
+            }
             (status, _) => return Err(Error::Failed(format!("the server answered {status}"))),
         };
         read(answer.into_body(), skip, most)
@@ -158,7 +163,12 @@ fn failed(error: ureq::Error) -> Error {
 fn agent(servers: Servers) -> Agent {
     let config = Config::builder()
         .http_status_as_error(false)
-        .max_redirects(REDIRECTS)
+        .max_redirects(match servers {
+            // Whoever typed where it is has not typed where that leads.
+            Servers::Anywhere => 0,
+            Servers::Public => REDIRECTS,
+        })
+        .max_redirects_will_error(false)
         .proxy(None)
         .accept_encoding("identity")
         .user_agent("mesh")
