@@ -82,13 +82,17 @@ pub fn from_neighbours(phones: &[Phone]) -> f64 {
     (sum(|phone| phone.got) - sum(|phone| phone.from_web)) / sum(|phone| phone.lacked).max(1.0)
 }
 
-impl Outcome {
-    /// Whether neighbours had three fifths of what was lacking, and one pipe for all had to carry
-    /// less than a third of it.
-    #[must_use]
-    pub fn is_reached(&self) -> bool {
-        from_neighbours(&self.cut_off) >= 0.6 && from_neighbours(&self.shared) >= 0.7
-    }
+/// Whether neighbours had three fifths of what was lacking, and one pipe for all had to carry less
+/// than a third of it: in the middle one of all these carriages.
+#[must_use]
+pub fn is_reached(outcomes: &[Outcome]) -> bool {
+    let median = |share: fn(&Outcome) -> f64| {
+        let mut shares: Vec<f64> = outcomes.iter().map(share).collect();
+        shares.sort_by(f64::total_cmp);
+        shares.get(shares.len() / 2).copied().unwrap_or_default()
+    };
+    let near = median(|outcome| from_neighbours(&outcome.cut_off));
+    near >= 0.6 && median(|outcome| from_neighbours(&outcome.shared)) >= 0.7
 }
 
 /// The page, with a mark where the data go.

@@ -112,8 +112,7 @@ fn execute(command: Command) -> Result<Verdict, String> {
                 let page = carriage::page(&outcomes);
                 fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
             }
-            let reached = outcomes.iter().all(carriage::Outcome::is_reached);
-            Ok(if reached { Verdict::Reached } else { Verdict::Failed })
+            Ok(if carriage::is_reached(&outcomes) { Verdict::Reached } else { Verdict::Failed })
         }
         Command::Table { small, seeds, how } => {
             let names = Scenario::names().map_err(|error| error.to_string())?;
