@@ -29,7 +29,7 @@ impl<S: Store> Sync<S> {
             self.library.expire(now.unix)?;
         }
         if !self.library.changed.is_empty() {
-            self.fetch.close_unnamed(&self.library, &mut self.peers)?;
+            self.fetch.close_unwanted(&self.library, &mut self.peers)?;
             self.fetch.news();
             self.peers.values_mut().for_each(|peer| peer.served.tell_all());
         }

@@ -239,7 +239,7 @@ impl<S: Store> Sync<S> {
         }
         let forgotten = self.library.unfollow(channel);
         let forgotten = forgotten
-            .and_then(|()| self.fetch.close_unnamed(&self.library, &mut self.peers))
+            .and_then(|()| self.fetch.close_unwanted(&self.library, &mut self.peers))
             .map_err(Refused::Store);
         self.durable(now, forgotten)?;
         self.share();
@@ -282,7 +282,7 @@ impl<S: Store> Sync<S> {
     ) -> Result<Range<u64>, Refused> {
         let kept = self.durable(now, outcome)?;
         if kept.rules == Rules::New {
-            let closed = self.fetch.close_unnamed(&self.library, &mut self.peers);
+            let closed = self.fetch.close_unwanted(&self.library, &mut self.peers);
             self.settle(now, closed)?;
         }
         let numbers = kept.numbers.clone();

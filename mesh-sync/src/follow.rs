@@ -142,11 +142,15 @@ impl<S: Store> Sync<S> {
             return;
         }
         let mut best: Option<(bool, u32, u64, LinkId)> = None;
+        let mut origin = None;
         for (link, peer) in &self.peers {
             let Some(matched) = peer.matched.get(&at.channel) else { continue };
             let talk = matched.logs.get(&at.log);
             if talk.is_some_and(|talk| talk.incoming.is_some()) {
-                return;
+                if !peer.is_origin() {
+                    return;
+                }
+                origin = Some(*link);
             }
             let theirs = matched.theirs(at.log).map_or(0, |theirs| theirs.size);
             let theirs = theirs.min(charter.most(at.log));
@@ -156,6 +160,11 @@ impl<S: Store> Sync<S> {
                 let candidate = (peer.is_origin(), unanswered, u64::MAX - theirs, *link);
                 best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
+        }
+        if let Some(link) = origin {
+            // A neighbour that has as much goes before the web.
+            let Some((false, ..)) = best else { return };
+            self.end_stream(link, at);
         }
         if let Some((_, _, _, link)) = best {
             self.begin(now, link, at, first);
@@ -168,6 +177,15 @@ impl<S: Store> Sync<S> {
     pub(crate) fn seek_all(&mut self, now: Time) {
         let channels: Vec<ChannelId> = self.library.channels.keys().copied().collect();
         channels.iter().for_each(|id| self.seek(now, id));
+    }
+
+    /// Nothing more of a stream is waited for.
+    fn end_stream(&mut self, link: LinkId, at: &LogId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.wants.remove(at);
+        if let Some(matched) = peer.matched.get_mut(&at.channel) {
+            matched.talk(at.log).incoming = None;
+        }
     }
 
     /// Begins a stream of items.
@@ -278,7 +296,7 @@ impl<S: Store> Sync<S> {
         let kept = self.library.keep(id, verified, self.unix)?;
         if kept.rules == Rules::New {
             // What is void is fetched no longer.
-            self.fetch.close_unnamed(&self.library, &mut self.peers)?;
+            self.fetch.close_unwanted(&self.library, &mut self.peers)?;
         }
         if self.library.sound(id).is_some_and(|channel| channel.logs.len() > 1) {
             // After a crash, items of several writers might come in another order.

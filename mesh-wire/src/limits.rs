@@ -277,6 +277,8 @@ pub const BUNDLE_BYTES: usize = 5 << 20;
 pub const ORIGIN_TIME: Duration = Duration::from_secs(15 * 60);
 /// Requests under way to one origin: enough to fill a line.
 pub const DOWNLOADS: usize = 4;
+/// Requests under way to all origins: each takes a thread.
+pub const ALL_DOWNLOADS: usize = 16;
 /// Groups in one request to an origin, and groups that one of those who divide a blob among them
 /// gets in a row.
 pub const STRIPE_GROUPS: u64 = 16;

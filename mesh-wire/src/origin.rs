@@ -30,13 +30,6 @@ impl OriginUrl {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
-
-    /// Where it is told what the origin has of a channel: an [`OriginHead`].
-    // spec: SYNC-58
-    #[must_use]
-    pub fn head(&self, channel: &ChannelId) -> String {
-        alloc::format!("{self}/{}", head_path(channel))
-    }
 }
 
 /// The file with the [`OriginHead`] of a channel, below the origin's url.

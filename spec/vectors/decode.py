@@ -190,7 +190,6 @@ TIME, EXTENSIONS, PORT = integer(6), (1, read_extensions), (2, read_port)
 CLAIM = layout(gateway=code("Own", "Shared"), draw=U32)
 LOG_SUMMARY = layout(log=U32, size=U64, root=TOKEN)
 EPOCH_KEY = layout(log=U32, sealed=fixed(80))
-RETRACTED = layout(log=U32, seq=U64)
 PLACE = layout(log=U32, seq=U64)
 LOG_STATE = layout(log=U32, size=U64, root=HASH, state=code("Open", "Ended"))
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
@@ -287,7 +286,7 @@ ALONE = {
     "OriginHead": layout(
         logs=many(layout(state=LOG_STATE, signature=SIGNATURE), LOGS), extensions=EXTENSIONS),
     "BundleProof": layout(size=U64, signature=SIGNATURE, edge=many(HASH, EDGE_HASHES)),
-    "Retract": layout(items=many(RETRACTED, RETRACTED_ITEMS), extensions=EXTENSIONS),
+    "Retract": layout(items=many(PLACE, RETRACTED_ITEMS), extensions=EXTENSIONS),
     "SealedBody": layout(epoch=U32, sealed=blob(INLINE_BYTES)),
     "Letter": layout(name=label(NAME_BYTES), content=blob(INLINE_BYTES)),
     "Enclosure": layout(hash=HASH, size=U64),

@@ -171,12 +171,8 @@ fn stage(
     match pump((file, staged.file()), size, &mut inspect) {
         Ok(()) => {}
         Err(PumpError::Write(error)) => return Err(failed(error)),
-        Err(PumpError::Read(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
-            return Err(found.skipped(Reason::Unreadable(error)).into());
-        }
-        Err(PumpError::Read(_) | PumpError::Refused) => {
-            return Err(found.skipped(Reason::Changed).into());
-        }
+        Err(PumpError::Read(error)) => return Err(found.unread(error).into()),
+        Err(PumpError::Refused) => return Err(found.skipped(Reason::Changed).into()),
     }
     let outboard = outboard.finish().ok_or_else(|| found.skipped(Reason::Changed))?;
     Ok((outboard.id().hash, Content::Blob { staged, outboard, unsealing: None }))

@@ -38,10 +38,7 @@ pub(super) fn seal(
     for group in 0..sealer.groups() {
         let room = sealer.group_bytes(group);
         bytes.resize((size - read).min(room as u64) as usize, 0);
-        file.read_exact_at(&mut bytes, read).map_err(|error| {
-            let is_shorter = error.kind() == io::ErrorKind::UnexpectedEof;
-            found.skipped(if is_shorter { Reason::Changed } else { Reason::Unreadable(error) })
-        })?;
+        file.read_exact_at(&mut bytes, read).map_err(|error| found.unread(error))?;
         hasher.update(&bytes);
         read += bytes.len() as u64;
         progress(bytes.len() as u64);

@@ -95,6 +95,12 @@ impl Found {
     pub(super) fn skipped(&self, why: Reason) -> Skipped {
         Skipped { path: self.place.path.clone(), why }
     }
+
+    /// Reading it failed: it is shorter than it was, or cannot be read.
+    pub(super) fn unread(&self, error: io::Error) -> Skipped {
+        let is_shorter = error.kind() == io::ErrorKind::UnexpectedEof;
+        self.skipped(if is_shorter { Reason::Changed } else { Reason::Unreadable(error) })
+    }
 }
 
 /// Nothing is created: the mode is moot.

@@ -96,14 +96,19 @@ impl BlobId {
         level
     }
 
-    /// How many values page `page` of `level` has; 0 if there is no such page.
-    pub(crate) const fn values(self, level: u32, page: u64) -> usize {
+    /// How many values `level` has.
+    pub(crate) const fn level_values(self, level: u32) -> u64 {
         let (mut values, mut below) = (self.groups(), level);
         while below > 0 {
             values = values.div_ceil(PAGE);
             below -= 1;
         }
-        let rest = values.saturating_sub(page.saturating_mul(PAGE));
+        values
+    }
+
+    /// How many values page `page` of `level` has; 0 if there is no such page.
+    pub(crate) const fn values(self, level: u32, page: u64) -> usize {
+        let rest = self.level_values(level).saturating_sub(page.saturating_mul(PAGE));
         (if rest < PAGE { rest } else { PAGE }) as usize
     }
 

@@ -7,7 +7,7 @@ use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
 use mesh_wire::id::{SealingKey, WriterId};
 use mesh_wire::message::sync::{
     Checkpoint, EpochKeys, Genesis, Grant, ItemKind, LogEnd, LogState, Origins, Place, Retract,
-    Retracted, Right,
+    Right,
 };
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::sign::{self, Context, SigningKey};
@@ -207,7 +207,7 @@ impl Charter {
     fn retract(&self, place: &Place, item: &Checked) -> Result<(), Fault> {
         let retract = Retract::from_bytes(item.body.clone())?;
         let writer = self.writer(place.log).ok_or(UNRULY)?;
-        let may = |Retracted { log, seq }: Retracted| match writer.right {
+        let may = |Place { log, seq }: Place| match writer.right {
             _ if log == place.log => seq < place.seq,
             Right::Succeed => self.writer(log).is_some() && seq < limits::LOG_ITEMS,
             Right::Write => false,

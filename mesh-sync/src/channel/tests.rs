@@ -5,9 +5,7 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 use mesh_wire::codec::{List, Opaque, Wire};
-use mesh_wire::message::sync::{
-    Item, ItemHeader, ItemKind, Items, Place, Retract, Retracted, Right,
-};
+use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items, Place, Retract, Right};
 use mesh_wire::{ChannelId, Fault, Hash, Label, Rng, UnixTime, limits};
 
 use super::{Channel, LogId, ORIGIN, item, log};
@@ -174,7 +172,7 @@ fn a_writer_retracts_nothing_of_others() {
     library.grant(UnixTime(1), &link, None).unwrap();
     let charter = &library.channels[&id].charter;
     let says = |place: Place, items: &[(u32, u64)]| {
-        let item = |(log, seq): &(u32, u64)| Retracted { log: *log, seq: *seq };
+        let item = |(log, seq): &(u32, u64)| Place { log: *log, seq: *seq };
         let items = List::new(&items.iter().map(item).collect::<Vec<_>>());
         let content = Retract { items, extensions: Default::default() }.to_bytes();
         let header = ItemHeader {

@@ -16,6 +16,7 @@ use mesh_wire::{ChannelId, Fault, Hash, LinkId, Time, limits};
 
 use crate::blob::{Bitmap, BlobId, PageId};
 use crate::library::{Library, Trouble, Wish};
+use crate::origin::is_origin;
 use crate::peer::Peer;
 use crate::store::{Store, StoreError};
 use sources::Sources;
@@ -187,37 +188,22 @@ impl Fetch {
         }
     }
 
-    /// Closes the pages of blobs that no channel names any more.
-    pub(crate) fn close_unnamed<S: Store>(
-        &mut self,
-        library: &Library<S>,
-        peers: &mut Peers,
-    ) -> Result<(), StoreError> {
-        let open: Vec<PageId> = self.pages.iter().map(|page| page.id).collect();
-        for page in open {
-            let channels = library.channels_naming(&page.blob)?;
-            if channels.is_empty() {
-                self.close(&page, peers);
-            } else if let Some(open) = self.page_mut(&page) {
-                open.channels = channels;
-            }
-        }
-        self.preferred.retain(|blob| library.groups_here(blob).is_ok_and(|here| here.is_some()));
-        Ok(())
-    }
-
-    /// Closes the pages of blobs that are not to be fetched any more.
+    /// Closes the pages of blobs that no channel names any more, or that are not to be fetched.
     pub(crate) fn close_unwanted<S: Store>(
         &mut self,
         library: &Library<S>,
         peers: &mut Peers,
     ) -> Result<(), StoreError> {
+        self.preferred.retain(|blob| library.groups_here(blob).is_ok_and(|here| here.is_some()));
         let open: Vec<PageId> = self.pages.iter().map(|page| page.id).collect();
         for page in open {
-            let is_resting =
-                library.shelved(&page.blob)?.is_some_and(|it| it.wish == Wish::Resting);
-            if is_resting && !self.preferred.contains(&page.blob) {
+            let channels = library.channels_naming(&page.blob)?;
+            let shelved = library.shelved(&page.blob)?;
+            let is_resting = shelved.is_some_and(|it| it.wish == Wish::Resting);
+            if channels.is_empty() || (is_resting && !self.preferred.contains(&page.blob)) {
                 self.close(&page, peers);
+            } else if let Some(open) = self.page_mut(&page) {
+                open.channels = channels;
             }
         }
         Ok(())
@@ -293,10 +279,9 @@ impl Fetch {
         page.since = now;
         page.is_hopeless = false;
         if let Cvs::Lacking(level, Some((asked, _))) = page.cvs
-            && asked == link
-            && have.is_empty()
+            && (if have.is_empty() { asked == link } else { is_origin(asked) })
         {
-            // It will not answer: another one may.
+            // It will not answer, or a neighbour will sooner than the web.
             page.cvs = Cvs::Lacking(level, None);
             peers.values_mut().for_each(|peer| peer.hungry = true);
         }

@@ -9,6 +9,7 @@ use mesh_wire::{LinkId, Time, limits};
 
 use super::{Cvs, Fetch, Flight, Peers, land, pick, stripes};
 use crate::blob::Bitmap;
+use crate::origin::is_origin;
 use crate::peer::{Asked, Peer};
 
 /// Missing groups of a page from which on they are asked of two neighbours at once.
@@ -158,21 +159,21 @@ impl Fetch {
         None
     }
 
-    /// The last groups of a page, which another neighbour was asked for and is slow to send.
+    /// The last groups of a page, which another neighbour was asked for and is slow to send, and
+    /// any that an origin was asked for.
     fn late(&self, now: Time, link: LinkId, peer: &Peer) -> Option<(usize, u32, Bitmap)> {
         self.pages.iter().zip(0..).find_map(|(page, at)| {
             let (handle, asked) = handle(peer, page).filter(|_| page.is_verifiable())?;
             let missing = Bitmap::first(page.id.groups()).minus(&page.here);
-            if missing.count() > END_GAME {
-                return None;
-            }
+            let is_end = missing.count() <= END_GAME;
             let mut late = Bitmap::default();
             let patience = peer.pace.latency() * 2;
             for flight in &page.flights {
                 let twice = |other: &&Flight| other.group == flight.group;
                 let alone = page.flights.iter().filter(twice).count() == 1;
                 let slow = flight.link != link && now.since(flight.asked) > patience;
-                if alone && slow && asked.have.contains(flight.group) {
+                let counts = is_end || is_origin(flight.link);
+                if alone && slow && counts && asked.have.contains(flight.group) {
                     late.insert(flight.group);
                 }
             }

@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 use mesh_wire::codec::{Extensions, List, Opaque, Wire};
-use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Place, Retract, Retracted};
+use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Place, Retract};
 use mesh_wire::{ChannelId, Label, UnixTime, limits};
 
 use super::channels::{is_content, written};
@@ -130,8 +130,8 @@ impl<S: Store> Library<S> {
                 places.insert((at.log, seq));
             }
         }
-        let items = places.into_iter().map(|(log, seq)| Retracted { log, seq });
-        let items: Vec<Retracted> = items.collect();
+        let items = places.into_iter().map(|(log, seq)| Place { log, seq });
+        let items: Vec<Place> = items.collect();
         let control = channel.charter.control();
         let log = match channel.own() {
             Some(own) if items.iter().all(|item| item.log == own) => own,
@@ -144,7 +144,7 @@ impl<S: Store> Library<S> {
         };
         let at = LogId { channel: *id, log };
         self.growing(&at).ok_or(Refused::Forked)?;
-        let write = |items: &[Retracted]| {
+        let write = |items: &[Place]| {
             let retract = Retract { items: List::new(items), extensions: Default::default() };
             written(ItemKind::Retract, time, Label::default(), retract.to_bytes())
         };

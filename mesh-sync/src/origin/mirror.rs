@@ -14,19 +14,22 @@ use mesh_wire::message::sync::{
     PageHave, Place, Share, Summary, Want,
 };
 use mesh_wire::origin::{
-    BundleProof, OriginHead, OriginLog, OriginUrl, blob_path, bundle_path, cvs_path,
+    BundleProof, OriginHead, OriginLog, blob_path, bundle_path, cvs_path, head_path,
 };
 use mesh_wire::{ChannelId, Hash, limits};
 
-use super::DownloadError;
+use super::{Download, DownloadError, Site};
 use crate::blob::{Bitmap, BlobId, GROUP, PAGE, PageId};
 use crate::channel::{LogId, Visibility, item, run_bytes};
 use crate::peer::slots::Slots;
 
+/// Longest `head` file.
+const HEAD_BYTES: usize = limits::LOGS * 128 + limits::EXTENSION_BYTES;
+
 /// What an origin is asked for next, and what it has answered.
 pub(crate) struct Mirror {
-    pub(crate) url: OriginUrl,
-    pub(crate) slots: Slots,
+    pub(crate) site: Site,
+    slots: Slots,
     is_shared: bool,
     serial: u32,
     heard: Vec<u32>,
@@ -54,7 +57,7 @@ struct Stream {
 
 /// A file, or a part of one.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Job {
+enum Job {
     /// What there is of a channel.
     Head(ChannelId),
     /// A bundle of a log from an item on, and where in it that begins, in bytes.
@@ -65,28 +68,23 @@ pub(crate) enum Job {
     Groups(u32, Range<u16>),
 }
 
-/// A request for a file.
-pub(crate) struct Request {
-    pub(crate) url: String,
-    pub(crate) range: Option<Range<u64>>,
-    pub(crate) most: usize,
-}
-
 /// What became of an answer.
 pub(crate) enum Outcome {
     /// It is of use.
     Taken,
     /// It is what the origin has of a channel; whether that is as it was.
     Head(ChannelId, bool),
+    /// The origin has nothing of a channel.
+    Absent(ChannelId),
     /// The origin does not work.
     Broken(String),
 }
 
 impl Mirror {
-    pub(crate) fn new(url: OriginUrl, mut slots: Slots) -> Self {
+    pub(crate) fn new(site: Site, mut slots: Slots) -> Self {
         slots.be_plain();
         Self {
-            url,
+            site,
             slots,
             is_shared: false,
             serial: 0,
@@ -253,26 +251,23 @@ impl Mirror {
     }
 
     /// The next file to ask for, and the number under which its answer is expected.
-    pub(crate) fn request(&mut self, number: u64) -> Option<Request> {
+    pub(crate) fn request(&mut self, number: u64) -> Option<Download> {
         while self.flying.len() < limits::DOWNLOADS {
             let job = self.jobs.pop_front()?;
-            if let Some(request) = self.request_for(&job) {
+            if let Some((path, range, most)) = self.file(&job) {
                 self.flying.insert(number, job);
-                return Some(request);
+                let Site { url, servers } = &self.site;
+                let (url, servers) = (alloc::format!("{url}/{path}"), *servers);
+                return Some(Download { number, url, range, most, servers });
             }
         }
         None
     }
 
-    fn request_for(&self, job: &Job) -> Option<Request> {
-        let (path, range, most) = match job {
-            Job::Head(channel) => {
-                return Some(Request {
-                    url: self.url.head(channel),
-                    range: None,
-                    most: limits::LOGS * 128 + limits::EXTENSION_BYTES,
-                });
-            }
+    /// The path of a file, which of its bytes, and how many at most.
+    fn file(&self, job: &Job) -> Option<(String, Option<Range<u64>>, usize)> {
+        Some(match job {
+            Job::Head(channel) => (head_path(channel), None, HEAD_BYTES),
             Job::Bundle(at, first, from) => {
                 let (most, number) = (limits::BUNDLE_BYTES, first / limits::BUNDLE_ITEMS);
                 let range = (*from > 0).then_some(*from..limits::BUNDLE_BYTES as u64);
@@ -290,8 +285,7 @@ impl Mirror {
                 let most = (range.end - range.start) as usize;
                 (blob_path(&page.blob.hash), Some(range), most)
             }
-        };
-        Some(Request { url: alloc::format!("{}/{path}", self.url), range, most })
+        })
     }
 
     /// An answer came.
@@ -307,8 +301,7 @@ impl Mirror {
                 Ok(head) => self.take_head(channel, head),
                 Err(_) => Outcome::Broken("it says something else than what it has".into()),
             },
-            // Nothing of it has been put there yet.
-            (Job::Head(channel), Err(DownloadError::Missing)) => Outcome::Head(channel, true),
+            (Job::Head(channel), Err(DownloadError::Missing)) => Outcome::Absent(channel),
             (Job::Bundle(at, number, from), Ok(bytes)) => {
                 self.take_bundle(at, (number, from), bytes)
             }
@@ -445,15 +438,10 @@ fn is_whole(answer: &Bytes, range: Option<Range<u64>>) -> bool {
 /// The bytes of a page of chaining values in the file that has all of them.
 // spec: SYNC-58
 fn cvs_range(page: &PageId, level: u32) -> Range<u64> {
-    let below = |level| (0..level).map(|level| level_values(&page.blob, level)).sum::<u64>();
+    let below = |level| (0..level).map(|level| page.blob.level_values(level)).sum::<u64>();
     let first = below(level) + page.index / PAGE.pow(level) * PAGE;
     let count = page.blob.values(level, page.index / PAGE.pow(level)) as u64;
     first * 32..(first + count) * 32
-}
-
-/// How many chaining values there are on a level.
-pub(crate) fn level_values(blob: &BlobId, level: u32) -> u64 {
-    blob.groups().div_ceil(PAGE.pow(level))
 }
 
 /// The bytes of groups of a page in their blob.

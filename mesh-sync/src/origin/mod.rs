@@ -2,8 +2,9 @@
 //! are near each other, for all.
 //!
 //! To the rest of the machine an origin is a neighbour; [`mirror::Mirror`] speaks for it. What is
-//! decided here is when it is asked, and who of several asks.
+//! decided here is when it is asked, and in `claim`, who of several asks.
 
+mod claim;
 mod mirror;
 mod write;
 
@@ -14,7 +15,6 @@ use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
-use mesh_wire::message::sync::{Claim, Gateway};
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::{
     Carrier, ChannelId, Input, Link, LinkId, Machine, Now, PeerId, Rng, Role, Secured, Time, Wake,
@@ -28,8 +28,7 @@ use crate::peer::pace::Pace;
 use crate::peer::slots::Slots;
 use crate::store::Store;
 use crate::sync::Sync;
-pub(crate) use mirror::level_values;
-use mirror::{Mirror, Outcome, Request};
+use mirror::{Mirror, Outcome};
 pub use write::Bundle;
 
 /// Links to origins have numbers from here on; those over relays have higher ones.
@@ -70,7 +69,7 @@ pub struct Download {
 
 /// Where the server of a download may be.
 // spec: SYNC-57
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Servers {
     /// Anywhere: somebody typed the url.
     Anywhere,
@@ -117,7 +116,10 @@ pub(crate) struct Origins {
     next: u64,
     mirrors: BTreeMap<LinkId, Mirror>,
     plans: BTreeMap<ChannelId, Plan>,
-    troubles: BTreeMap<OriginUrl, Trouble>,
+    /// With origins, or with what they should have of a channel.
+    troubles: BTreeMap<(OriginUrl, Option<ChannelId>), Trouble>,
+    /// The origin that was last asked for a file.
+    turn: u64,
     /// Requests that are under way, by number, and from whom the answer comes.
     downloads: BTreeMap<u64, LinkId>,
     /// Channels have come or gone, or their origins have changed.
@@ -125,12 +127,20 @@ pub(crate) struct Origins {
     rng: Rng,
 }
 
-/// When the origin of a channel is looked at.
-struct Plan {
+/// Where the files of a channel may be.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Site {
     url: OriginUrl,
     servers: Servers,
+}
+
+/// When the origin of a channel is looked at.
+struct Plan {
+    site: Site,
     at: Time,
     pause: Duration,
+    /// The last look at it, or the beginning.
+    looked: Time,
     /// A neighbour does it until then.
     trusts: bool,
 }
@@ -152,6 +162,7 @@ impl Origins {
             mirrors: BTreeMap::new(),
             plans: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            turn: FIRST,
             downloads: BTreeMap::new(),
             is_stale: true,
             rng,
@@ -174,18 +185,48 @@ impl Origins {
         now + Duration::from_millis(most / 8 + self.rng.below(most - most / 8))
     }
 
-    /// An origin did not work.
-    fn failed(&mut self, now: Time, url: &OriginUrl, (error, pause): (String, Option<Duration>)) {
+    /// An origin did not work, or has nothing of a channel.
+    fn failed(
+        &mut self,
+        now: Time,
+        of: (OriginUrl, Option<ChannelId>),
+        (error, pause): (String, Option<Duration>),
+    ) {
         // What was long ago says little.
         let is_recent = |it: &&Trouble| now.since(it.until) < limits::ORIGIN_RETRY_MAX;
-        let before = self.troubles.get(url).filter(is_recent).map(|trouble| trouble.pause * 2);
+        let before = self.troubles.get(&of).filter(is_recent).map(|trouble| trouble.pause * 2);
         let again = before.unwrap_or(limits::ORIGIN_RETRY).min(limits::ORIGIN_RETRY_MAX);
         let pause = pause.unwrap_or(again);
         let trouble = Trouble { until: now + pause, pause, error, is_heard: false };
         if self.troubles.len() >= limits::SHARED_CHANNELS * limits::ORIGINS {
             self.troubles.pop_first();
         }
-        self.troubles.insert(url.clone(), trouble);
+        self.troubles.insert(of, trouble);
+    }
+
+    /// What keeps a channel from being had at an origin, for longest.
+    fn trouble(&self, url: &OriginUrl, channel: &ChannelId) -> Option<&Trouble> {
+        let with = |channel| self.troubles.get(&(url.clone(), channel));
+        with(None).into_iter().chain(with(Some(*channel))).max_by_key(|trouble| trouble.until)
+    }
+
+    /// The next file to ask for, of each origin in its turn.
+    fn next_download(&mut self) -> Option<Download> {
+        for _ in 0..self.mirrors.len() {
+            let link = self.link(self.turn + 1).or_else(|| self.link(FIRST))?;
+            self.turn = link.0;
+            let number = self.number();
+            if let Some(download) = self.mirrors.get_mut(&link)?.request(number) {
+                self.downloads.insert(number, link);
+                return Some(download);
+            }
+        }
+        None
+    }
+
+    /// The first link to an origin from a number on.
+    fn link(&self, from: u64) -> Option<LinkId> {
+        self.mirrors.range(LinkId(from)..).next().map(|(link, _)| *link)
     }
 }
 
@@ -211,10 +252,10 @@ impl<S: Store> Sync<S> {
     /// How it stands with a channel's origin, if it has one.
     pub fn origin(&self, channel: &ChannelId) -> Option<OriginStatus> {
         let known = self.library.channels.get(channel)?;
-        let (first, _) = urls(known).next()?;
+        let first = sites(known).next()?;
         let plan = self.origins.plans.get(channel);
-        let url = plan.map_or(first, |plan| &plan.url).clone();
-        let state = match (plan, self.origins.troubles.get(&url)) {
+        let url = plan.map_or(&first, |plan| &plan.site).url.clone();
+        let state = match (plan, self.origins.trouble(&url, channel)) {
             (None, _) => OriginState::Unused,
             (Some(_), Some(trouble)) if !trouble.is_heard => {
                 OriginState::Failed(trouble.error.clone())
@@ -235,35 +276,29 @@ impl<S: Store> Sync<S> {
             self.plan_origins(now.time);
         }
         self.converse(now);
-        let links: Vec<LinkId> = self.origins.mirrors.keys().copied().collect();
-        for link in links {
-            let number = self.origins.number();
-            let Some(mirror) = self.origins.mirrors.get_mut(&link) else { continue };
-            if let Some(Request { url, range, most }) = mirror.request(number) {
-                let of = |plan: &&Plan| plan.url == mirror.url && plan.servers == Servers::Anywhere;
-                let is_typed = self.origins.plans.values().any(|plan| of(&plan));
-                let servers = if is_typed { Servers::Anywhere } else { Servers::Public };
-                self.origins.downloads.insert(number, link);
-                return Some(Download { number, url, range, most, servers });
-            }
+        if self.origins.downloads.len() < limits::ALL_DOWNLOADS {
+            self.origins.next_download()
+        } else {
+            None
         }
-        None
     }
 
     /// What became of a download.
     pub fn downloaded(&mut self, now: Now, number: u64, answer: Result<Bytes, DownloadError>) {
         let Some(link) = self.origins.downloads.remove(&number) else { return };
         let Some(mirror) = self.origins.mirrors.get_mut(&link) else { return };
-        let url = mirror.url.clone();
+        let url = mirror.site.url.clone();
         match mirror.answered(number, answer) {
             Outcome::Taken => {
+                let of = (url, None);
                 let is_over = |it: &Trouble| it.until <= now.time;
-                if self.origins.troubles.get(&url).is_some_and(is_over) {
-                    self.origins.troubles.remove(&url);
+                if self.origins.troubles.get(&of).is_some_and(is_over) {
+                    self.origins.troubles.remove(&of);
                 }
             }
             Outcome::Head(channel, is_same) => {
-                if let Some(trouble) = self.origins.troubles.get_mut(&url) {
+                self.origins.troubles.remove(&(url.clone(), Some(channel)));
+                if let Some(trouble) = self.origins.troubles.get_mut(&(url, None)) {
                     trouble.is_heard = true;
                 }
                 if let Some(plan) = self.origins.plans.get_mut(&channel) {
@@ -276,7 +311,17 @@ impl<S: Store> Sync<S> {
                     }
                 }
             }
-            Outcome::Broken(error) => self.leave_origin(now, &url, (error, None)),
+            Outcome::Absent(channel) => {
+                let error = "nothing of the channel is there".to_string();
+                self.origins.failed(now.time, (url, Some(channel)), (error, None));
+                self.claim(&channel, None);
+                self.plan_origins(now.time);
+            }
+            Outcome::Broken(error) => {
+                self.origins.failed(now.time, (url.clone(), None), (error, None));
+                self.withdraw_claims(&url);
+                self.plan_origins(now.time);
+            }
         }
         self.converse(now);
     }
@@ -286,24 +331,17 @@ impl<S: Store> Sync<S> {
     pub(crate) fn blame_origin(&mut self, now: Time, link: LinkId) {
         if let Some(mirror) = self.origins.mirrors.get(&link) {
             let error = "it gave what the channel's writers have not signed".to_string();
-            let (url, ban) = (mirror.url.clone(), Some(limits::ORIGIN_BAN));
-            self.origins.failed(now, &url, (error, ban));
+            let (url, ban) = (mirror.site.url.clone(), Some(limits::ORIGIN_BAN));
+            self.origins.failed(now, (url.clone(), None), (error, ban));
             self.withdraw_claims(&url);
             self.origins.is_stale = true;
         }
     }
 
-    /// Nothing more is asked of an origin for some time.
-    fn leave_origin(&mut self, now: Now, url: &OriginUrl, why: (String, Option<Duration>)) {
-        self.origins.failed(now.time, url, why);
-        self.withdraw_claims(url);
-        self.plan_origins(now.time);
-    }
-
     /// What is not had at an origin is not claimed.
     // spec: SYNC-60
     fn withdraw_claims(&mut self, url: &OriginUrl) {
-        let of_it = self.origins.plans.iter().filter(|(_, plan)| plan.url == *url);
+        let of_it = self.origins.plans.iter().filter(|(_, plan)| plan.site.url == *url);
         let channels: Vec<ChannelId> = of_it.map(|(channel, _)| *channel).collect();
         channels.iter().for_each(|channel| self.claim(channel, None));
     }
@@ -321,35 +359,32 @@ impl<S: Store> Sync<S> {
     /// Decides for every channel where its origin is.
     // spec: SYNC-57, SYNC-59
     fn plan_origins(&mut self, now: Time) {
-        let mut wanted: BTreeMap<ChannelId, (OriginUrl, Servers)> = BTreeMap::new();
+        let mut wanted: BTreeMap<ChannelId, Site> = BTreeMap::new();
         if self.origins.internet != Internet::None {
             for channel in self.library.channels.values().filter(|channel| !channel.damaged) {
-                let works = |(url, _): &(&OriginUrl, Servers)| {
-                    self.origins.troubles.get(url).is_none_or(|trouble| trouble.until <= now)
+                let works = |site: &Site| {
+                    let trouble = self.origins.trouble(&site.url, &channel.id);
+                    trouble.is_none_or(|trouble| trouble.until <= now)
                 };
                 // Whoever says what is in a channel needs nobody to tell.
                 let is_ours = channel.role() == crate::status::Role::Owner;
-                let first = urls(channel).find(works).or_else(|| urls(channel).next());
-                if let Some((url, servers)) = first.filter(|_| !is_ours) {
-                    wanted.insert(channel.id, (url.clone(), servers));
+                let first = sites(channel).find(works).or_else(|| sites(channel).next());
+                if let Some(site) = first.filter(|_| !is_ours) {
+                    wanted.insert(channel.id, site);
                 }
             }
         }
-        let gone = |channel: &ChannelId, plan: &mut Plan| {
-            wanted
-                .get(channel)
-                .is_none_or(|(url, servers)| (url, *servers) != (&plan.url, plan.servers))
-        };
+        let gone = |channel: &ChannelId, plan: &mut Plan| wanted.get(channel) != Some(&plan.site);
         let gone = self.origins.plans.extract_if(.., |channel, plan| gone(channel, plan));
         let gone: Vec<ChannelId> = gone.map(|(channel, _)| channel).collect();
         gone.iter().for_each(|channel| self.claim(channel, None));
-        for (channel, (url, servers)) in wanted {
+        for (channel, site) in wanted {
             let soon = self.origins.soon(now);
-            let until = self.origins.troubles.get(&url).map_or(soon, |trouble| trouble.until);
-            let (at, pause) = (soon.max(until), limits::ORIGIN_POLL);
-            let plan = || Plan { url, servers, at, pause, trusts: false };
+            let trouble = self.origins.trouble(&site.url, &channel).map(|trouble| trouble.until);
+            let pause = limits::ORIGIN_POLL;
+            let plan = || Plan { site, at: soon, pause, looked: now, trusts: false };
             let plan = self.origins.plans.entry(channel).or_insert_with(plan);
-            if until > now {
+            if let Some(until) = trouble.filter(|until| *until > now) {
                 plan.at = until;
             }
         }
@@ -358,30 +393,30 @@ impl<S: Store> Sync<S> {
 
     /// Brings the links to origins in line with what is wanted of them.
     fn mirror_origins(&mut self, now: Time) {
-        let mut wanted: BTreeMap<OriginUrl, BTreeSet<ChannelId>> = BTreeMap::new();
-        for (channel, plan) in &self.origins.plans {
-            let trouble = self.origins.troubles.get(&plan.url);
+        let mut wanted: BTreeMap<Site, BTreeSet<ChannelId>> = BTreeMap::new();
+        for (channel, Plan { site, .. }) in &self.origins.plans {
+            let trouble = self.origins.trouble(&site.url, channel);
             if trouble.is_none_or(|trouble| trouble.until <= now) {
-                wanted.entry(plan.url.clone()).or_default().insert(*channel);
+                wanted.entry(site.clone()).or_default().insert(*channel);
             }
         }
-        let gone = |mirror: &mut Mirror| !wanted.contains_key(&mirror.url);
+        let gone = |mirror: &mut Mirror| !wanted.contains_key(&mirror.site);
         let gone = self.origins.mirrors.extract_if(.., |_, mirror| gone(mirror));
         let gone: Vec<LinkId> = gone.map(|(link, _)| link).collect();
         for link in gone {
             self.origins.downloads.retain(|_, from| *from != link);
             self.link_down(now, link);
         }
-        for (url, channels) in wanted {
-            let known = self.origins.mirrors.values_mut().find(|mirror| mirror.url == url);
+        for (site, channels) in wanted {
+            let known = self.origins.mirrors.values_mut().find(|mirror| mirror.site == site);
             match known {
                 Some(mirror) => mirror.share(&channels),
-                None => self.add_mirror(url, &channels),
+                None => self.add_mirror(site, &channels),
             }
         }
     }
 
-    fn add_mirror(&mut self, url: OriginUrl, channels: &BTreeSet<ChannelId>) {
+    fn add_mirror(&mut self, site: Site, channels: &BTreeSet<ChannelId>) {
         let link = LinkId(FIRST + self.origins.number());
         let binding = self.origins.rng.bytes();
         let secured = Secured { peer: PeerId(self.origins.rng.bytes()), binding };
@@ -392,7 +427,7 @@ impl<S: Store> Sync<S> {
             secured: Some(secured),
         };
         let rng = Rng::from_seed(self.origins.rng.bytes());
-        let mut mirror = Mirror::new(url, Slots::new(&end(Role::Responder), &secured, rng));
+        let mut mirror = Mirror::new(site, Slots::new(&end(Role::Responder), &secured, rng));
         mirror.share(channels);
         self.origins.mirrors.insert(link, mirror);
         self.link_up(link, end(Role::Initiator));
@@ -407,35 +442,39 @@ impl<S: Store> Sync<S> {
 
     /// Carries messages between the machine and the mirrors, until neither has any more.
     fn converse(&mut self, now: Now) {
-        let links: Vec<LinkId> = self.origins.mirrors.keys().copied().collect();
-        for link in links {
-            loop {
-                let said = self.poll_send(now, link, limits::RECORD_BYTES);
-                let Some(mirror) = self.origins.mirrors.get_mut(&link) else { break };
-                if let Some(message) = &said {
-                    let from = mirror.wanted(message).map_or(0, |(at, first)| {
-                        let start = first / limits::BUNDLE_ITEMS * limits::BUNDLE_ITEMS;
-                        self.library.bytes_of(&at, start..first).unwrap_or(0)
-                    });
-                    mirror.take(message, from);
-                }
-                let answer = mirror.message();
-                let is_over = said.is_none() && answer.is_none();
-                if let Some(message) = answer {
-                    self.handle(now, Input::Receive(link, message));
-                }
-                if is_over {
-                    break;
-                }
+        let mut from = FIRST;
+        while let Some(link) = self.origins.link(from) {
+            let mut has_spoken = false;
+            while self.exchange(now, link) {
+                has_spoken = true;
             }
-            if self.fetch.is_held {
-                self.arm_chores(now.time);
-            }
-            if let Some(mirror) = self.origins.mirrors.get(&link) {
-                let channels: Vec<ChannelId> = mirror.channels().collect();
-                channels.iter().for_each(|channel| self.show_claim(link, channel));
-            }
+            let mirror = self.origins.mirrors.get(&link).filter(|_| has_spoken);
+            let channels: Vec<ChannelId> = mirror.into_iter().flat_map(Mirror::channels).collect();
+            channels.iter().for_each(|channel| self.show_claim(link, channel));
+            from = link.0 + 1;
         }
+        if self.fetch.is_held {
+            self.arm_chores(now.time);
+        }
+    }
+
+    /// Carries a message each way, if there is any.
+    fn exchange(&mut self, now: Now, link: LinkId) -> bool {
+        let said = self.poll_send(now, link, limits::RECORD_BYTES);
+        let Some(mirror) = self.origins.mirrors.get_mut(&link) else { return false };
+        if let Some(message) = &said {
+            let from = mirror.wanted(message).map_or(0, |(at, first)| {
+                let start = first / limits::BUNDLE_ITEMS * limits::BUNDLE_ITEMS;
+                self.library.bytes_of(&at, start..first).unwrap_or(0)
+            });
+            mirror.take(message, from);
+        }
+        let answer = mirror.message();
+        let is_any = said.is_some() || answer.is_some();
+        if let Some(message) = answer {
+            self.handle(now, Input::Receive(link, message));
+        }
+        is_any
     }
 
     /// Looks at the origins whose time has come.
@@ -450,95 +489,30 @@ impl<S: Store> Sync<S> {
         for channel in due {
             let is_left = self.is_left_to_others(&channel);
             let Some(plan) = self.origins.plans.get_mut(&channel) else { continue };
-            if is_left && !plan.trusts {
-                (plan.trusts, plan.at) = (true, now + limits::CLAIM_TRUST);
+            plan.trusts = is_left;
+            let until = plan.looked + limits::CLAIM_TRUST;
+            if is_left && now < until {
+                plan.at = until;
                 continue;
             }
-            plan.trusts = is_left;
+            plan.looked = now;
             plan.at = now + if is_left { limits::CLAIM_TRUST } else { plan.pause };
-            let url = plan.url.clone();
+            let site = plan.site.clone();
             if !is_left {
                 self.make_claim(&channel);
             }
             let mut mirrors = self.origins.mirrors.values_mut();
-            if let Some(mirror) = mirrors.find(|mirror| mirror.url == url) {
+            if let Some(mirror) = mirrors.find(|mirror| mirror.site == site) {
                 mirror.look(channel);
             }
-        }
-    }
-
-    /// Whether a neighbour gets a channel over the same way to the Internet.
-    // spec: SYNC-60
-    fn is_left_to_others(&self, channel: &ChannelId) -> bool {
-        let own = self.library.channels.get(channel).and_then(|channel| channel.claim.as_ref());
-        let own = own.map_or(u64::MAX, |claim| u64::from(claim.draw));
-        let others = self.peers.values().filter(|peer| !peer.is_origin());
-        let mut claims = others.filter_map(|peer| peer.matched.get(channel)?.claim.as_ref());
-        self.origins.internet == Internet::Shared
-            && claims.any(|it| it.gateway == Gateway::Shared && u64::from(it.draw) < own)
-    }
-
-    /// A neighbour that shares a channel has come, gone or said something else about its claim.
-    // spec: SYNC-60
-    pub(crate) fn claims_changed(&mut self, now: Time, channel: &ChannelId) {
-        let is_left = self.is_left_to_others(channel);
-        let soon = self.origins.soon(now);
-        let Some(plan) = self.origins.plans.get_mut(channel) else { return };
-        if is_left && self.library.channels.get(channel).is_some_and(|it| it.claim.is_some()) {
-            (plan.trusts, plan.at) = (true, now + limits::CLAIM_TRUST);
-            self.claim(channel, None);
-        } else if !is_left && plan.trusts {
-            (plan.trusts, plan.at) = (false, soon);
-        }
-    }
-
-    /// The same for every channel.
-    pub(crate) fn all_claims_changed(&mut self, now: Time) {
-        let trusting = self.origins.plans.iter().filter(|(_, plan)| plan.trusts);
-        let trusting: Vec<ChannelId> = trusting.map(|(channel, _)| *channel).collect();
-        trusting.iter().for_each(|channel| self.claims_changed(now, channel));
-    }
-
-    fn make_claim(&mut self, channel: &ChannelId) {
-        let gateway = match self.origins.internet {
-            Internet::None => return,
-            Internet::Shared => Gateway::Shared,
-            Internet::Own => Gateway::Own,
-        };
-        if self.library.channels.get(channel).is_some_and(|channel| channel.claim.is_none()) {
-            let draw = u32::from_be_bytes(self.origins.rng.bytes());
-            self.claim(channel, Some(Claim { gateway, draw }));
-        }
-    }
-
-    /// Makes or withdraws a claim, and tells everybody.
-    fn claim(&mut self, id: &ChannelId, claim: Option<Claim>) {
-        let Some(channel) = self.library.channels.get_mut(id) else { return };
-        if channel.claim == claim {
-            return;
-        }
-        channel.claim = claim;
-        self.peers.values_mut().for_each(|peer| peer.changed(id));
-        let links: Vec<LinkId> = self.origins.mirrors.keys().copied().collect();
-        links.iter().for_each(|link| self.show_claim(*link, id));
-    }
-
-    /// To those who choose what to ask an origin for, its claim is ours.
-    fn show_claim(&mut self, link: LinkId, channel: &ChannelId) {
-        let own = self.library.channels.get(channel).and_then(|channel| channel.claim.clone());
-        if let Some(peer) = self.peers.get_mut(&link)
-            && let Some(matched) = peer.matched.get_mut(channel)
-            && matched.claim != own
-        {
-            matched.claim = own;
-            peer.hungry = true;
         }
     }
 }
 
 /// Where the files of a channel may be: what a person typed comes first.
-fn urls(channel: &Channel) -> impl Iterator<Item = (&OriginUrl, Servers)> {
+fn sites(channel: &Channel) -> impl Iterator<Item = Site> {
     let typed = channel.origin.iter().map(|url| (url, Servers::Anywhere));
     let told = channel.charter.origins().iter().map(|url| (url, Servers::Public));
-    typed.chain(told.filter(|(url, _)| channel.origin.as_ref() != Some(*url)))
+    let told = told.filter(|(url, _)| channel.origin.as_ref() != Some(*url));
+    typed.chain(told).map(|(url, servers)| Site { url: url.clone(), servers })
 }

@@ -128,7 +128,7 @@ impl<S: Store> Sync<S> {
         self.is_open()?;
         let mut bytes = Vec::new();
         for level in 0..blob.levels() {
-            let pages = super::level_values(blob, level).div_ceil(PAGE);
+            let pages = blob.level_values(level).div_ceil(PAGE);
             for page in 0..pages {
                 let values = self.library.cvs(blob, level, page)?.ok_or(Refused::Damaged)?;
                 values.iter().for_each(|value: &Hash| bytes.extend_from_slice(value.as_bytes()));

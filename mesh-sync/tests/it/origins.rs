@@ -9,10 +9,11 @@ use mesh_sim::{Quality, World};
 use mesh_sync::{Download, DownloadError, Internet, OriginState, Servers, Store, Sync};
 use mesh_wire::codec::Wire;
 use mesh_wire::origin::{OriginHead, OriginUrl, blob_path, cvs_path, head_path};
-use mesh_wire::{ChannelId, Rng, Time};
+use mesh_wire::{ChannelId, Rng, Time, UnixTime};
 
 use crate::world::{
-    Node, content, create, faults, follow, is_level, outboard, publish, publish_blobs, texts, world,
+    Node, content, create, faults, follow, is_level, outboard, publish, publish_blobs, size, texts,
+    world,
 };
 
 const URL: &str = "http://web.example/mesh";
@@ -28,6 +29,8 @@ struct Web {
     heads: u64,
     /// Bytes a second, for each node.
     rate: u64,
+    /// The only node that is served, if it is not all.
+    only: Option<usize>,
 }
 
 fn url() -> OriginUrl {
@@ -37,7 +40,7 @@ fn url() -> OriginUrl {
 impl Web {
     fn new() -> Self {
         let (files, answers, given) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        Self { files, works: true, answers, given, heads: 0, rate: 10_000_000 }
+        Self { files, works: true, answers, given, heads: 0, rate: 10_000_000, only: None }
     }
 
     /// Puts there what a node has of a channel.
@@ -87,7 +90,8 @@ impl Web {
         let step = Duration::from_millis(5.max(world.nodes().len() as u64 / 2));
         for _ in 0..time.as_millis() / step.as_millis() {
             let now = world.now(0).time;
-            for node in world.nodes() {
+            let nodes = self.only.map_or(world.nodes(), |only| only..only + 1);
+            for node in nodes {
                 while let Some(download) = world.with(node, |sync, now| sync.poll_download(now)) {
                     let answer = self.answer(node, &download);
                     let bytes = answer.as_ref().map_or(0, Bytes::len) as u64;
@@ -153,6 +157,7 @@ fn who_has_no_neighbour_gets_everything_from_plain_files() {
     assert!(exchange.origins >= content && exchange.neighbours == 0, "{exchange:?}");
     let state = world.node(1).origin(&channel).unwrap().state;
     assert_eq!(state, OriginState::Asked);
+    assert_eq!(world.node(1).sharers(&channel), 0, "the web is no company");
 }
 
 // spec: SYNC-58, SYNC-59
@@ -287,6 +292,150 @@ fn an_origin_that_only_the_channel_names_is_not_looked_for_at_home() {
     world.with(1, |sync, now| sync.follow_at(now, &channel, url())).unwrap();
     assert_eq!(ask(&mut world), Some(Servers::Anywhere));
     assert_eq!(world.with(0, |sync, now| sync.poll_download(now)), None, "its owner has it");
+}
+
+// spec: SYNC-58
+#[test]
+fn files_that_were_written_in_part_do_no_harm_and_are_written_again() {
+    let (mut world, channel, mut web) = published(10, 3, &[]);
+    for node in [1, 2] {
+        follow_at(&mut world, node, channel);
+    }
+    publish(&mut world, &channel, texts(100));
+    // The publisher goes down before it writes `head`.
+    let head = format!("{URL}/{}", head_path(&channel));
+    let before = web.files.clone();
+    world.with(0, |sync, _| web.put(sync, &channel, &[]));
+    web.files.insert(head.clone(), before[&head].clone());
+    internet(&mut world, 1, Internet::Own);
+    assert!(!web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
+    assert_eq!(world.node(1).channel(&channel).unwrap().items, 701);
+    publish(&mut world, &channel, texts(100));
+    world.with(0, |sync, _| web.put(sync, &channel, &[]));
+    internet(&mut world, 2, Internet::Own);
+    for node in [1, 2] {
+        assert!(web.run(&mut world, 5 * MINUTE, |world| is_level(world, node, &channel)));
+    }
+    assert_eq!(faults(&world), []);
+}
+
+// spec: SYNC-58
+#[test]
+fn whose_items_are_of_other_lengths_reads_the_whole_file() {
+    let mut world = world(11, 2);
+    let channel = create(&mut world, 0);
+    let mut items = texts(100);
+    let ten_minutes = UnixTime(world.now(0).unix.0 + 600_000);
+    items[50].expires = Some(ten_minutes);
+    publish(&mut world, &channel, items);
+    let mut web = Web::new();
+    world.with(0, |sync, _| web.put(sync, &channel, &[]));
+    follow_at(&mut world, 1, channel);
+    internet(&mut world, 1, Internet::Own);
+    assert!(web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
+    // By its clock one item is gone, so that it has fewer bytes than the file.
+    world.set_skew(1, 3_600_000);
+    publish(&mut world, &channel, texts(1));
+    world.with(0, |sync, _| web.put(sync, &channel, &[]));
+    let there = |world: &World<Node>| size(world, 1, &channel) == 102;
+    assert!(web.run(&mut world, 5 * MINUTE, there));
+    assert!(!is_level(&world, 1, &channel), "what is gone is gone");
+    assert_eq!(faults(&world), []);
+    assert_eq!(world.node(1).origin(&channel).unwrap().state, OriginState::Asked);
+}
+
+// spec: SYNC-59
+#[test]
+fn what_is_put_there_later_is_found() {
+    let (mut world, channel, mut web) = published(12, 2, &[300_000]);
+    let is_blob = |path: &String, _: &mut Vec<u8>| path.contains("/blobs/");
+    let blobs: BTreeMap<String, Vec<u8>> = web.files.extract_if(.., is_blob).collect();
+    let rest = core::mem::take(&mut web.files);
+    follow_at(&mut world, 1, channel);
+    internet(&mut world, 1, Internet::Own);
+    let state = |world: &World<Node>| world.node(1).origin(&channel).unwrap().state;
+    assert!(!web.run(&mut world, MINUTE, |_| false));
+    assert_eq!(state(&world), OriginState::Failed("nothing of the channel is there".into()));
+    web.files.extend(rest);
+    let items = |world: &World<Node>| size(world, 1, &channel) == 702;
+    assert!(web.run(&mut world, 5 * MINUTE, items));
+    assert_eq!(state(&world), OriginState::Asked);
+    assert!(!web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
+    web.files.extend(blobs);
+    assert!(web.run(&mut world, 20 * MINUTE, |world| is_level(world, 1, &channel)));
+}
+
+// spec: SYNC-59
+#[test]
+fn where_nothing_is_the_next_url_is_asked() {
+    let (mut world, channel, mut web) = published(13, 2, &[300_000]);
+    world.with(0, |sync, now| sync.name_origins(now, &channel, &[url()])).unwrap();
+    world.with(0, |sync, _| web.put(sync, &channel, &[]));
+    follow(&mut world, 1, channel);
+    world.connect(0, 1, Quality::STREAM);
+    assert!(world.run_until(MINUTE, |world| is_level(world, 1, &channel)));
+    let links = world.links(1).to_vec();
+    links.into_iter().for_each(|link| world.disconnect(link));
+    // A friend's server, which has nothing.
+    let typed = "http://friend.example".parse().unwrap();
+    world.with(1, |sync, now| sync.follow_at(now, &channel, typed)).unwrap();
+    internet(&mut world, 1, Internet::Own);
+    publish(&mut world, &channel, texts(1));
+    world.with(0, |sync, _| web.put(sync, &channel, &[]));
+    assert!(web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
+    assert_eq!(world.node(1).origin(&channel).unwrap().url, url());
+}
+
+// spec: SYNC-60
+#[test]
+fn who_claims_again_and_again_delays_the_others_no_longer() {
+    let (mut world, channel, mut web) = published(14, 3, &[]);
+    follow_at(&mut world, 1, channel);
+    follow_at(&mut world, 2, channel);
+    let (mut link, _) = world.connect(1, 2, Quality::STREAM);
+    internet(&mut world, 1, Internet::Shared);
+    // Nothing that node 1 asks for comes.
+    let claim = |world: &mut World<Node>, seconds: u64| {
+        for _ in 0..seconds * 200 {
+            world.run_for(Duration::from_millis(5));
+            while world.with(1, |sync, now| sync.poll_download(now)).is_some() {}
+        }
+    };
+    claim(&mut world, 10);
+    internet(&mut world, 2, Internet::Shared);
+    web.only = Some(2);
+    for _ in 0..6 {
+        for _ in 0..50 {
+            claim(&mut world, 5);
+            let there = |world: &World<Node>| is_level(world, 2, &channel);
+            web.run(&mut world, Duration::from_secs(1), there);
+        }
+        world.disconnect(link);
+        (link, _) = world.connect(1, 2, Quality::STREAM);
+    }
+    assert!(is_level(&world, 2, &channel));
+}
+
+// spec: SYNC-21, SYNC-59
+#[test]
+fn a_neighbour_goes_before_an_origin_that_is_slow() {
+    let (mut world, channel, mut web) = published(15, 2, &[3 << 20]);
+    follow_at(&mut world, 1, channel);
+    internet(&mut world, 1, Internet::Own);
+    // It says what it has, and then no more.
+    let is_head = |download: &Download| download.url.ends_with("/head");
+    for _ in 0..2000 {
+        world.run_for(Duration::from_millis(5));
+        while let Some(download) = world.with(1, |sync, now| sync.poll_download(now)) {
+            if is_head(&download) {
+                let answer = web.answer(1, &download);
+                world.with(1, |sync, now| sync.downloaded(now, download.number, answer));
+            }
+        }
+    }
+    world.connect(0, 1, Quality::STREAM);
+    let soon = Duration::from_secs(5);
+    assert!(world.run_until(soon, |world| is_level(world, 1, &channel)));
 }
 
 // spec: SYNC-59

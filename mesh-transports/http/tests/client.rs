@@ -105,6 +105,13 @@ fn servers_at_home_are_asked_only_where_somebody_said_so() {
         let got = Client::default().get(&url, None, (8, Servers::Public));
         assert!(matches!(&got, Err(Error::Failed(why)) if why.contains("in reach")), "{got:?}");
     }
-    // Nor does a redirection lead there.
     assert_eq!(get(at, None, 8), Ok(b"secret".to_vec()));
+}
+
+// spec: SYNC-57
+#[test]
+fn a_server_that_somebody_named_leads_to_no_other() {
+    let other = server(|_| answer("200 OK", b"secret"));
+    let head = format!("302 Found\r\nlocation: http://{other}/file");
+    check(answer(&head, b""), None, Err("it moved"));
 }

@@ -349,19 +349,9 @@ layout! {
     /// Withdraws the content of other items.
     pub struct Retract {
         /// Which.
-        items: List<Retracted, { limits::RETRACTED_ITEMS }>,
+        items: List<Place, { limits::RETRACTED_ITEMS }>,
         /// What later versions add.
         extensions: Extensions,
-    }
-}
-
-layout! {
-    /// An item whose content is withdrawn.
-    pub struct Retracted {
-        /// In which log it stands.
-        log: u32,
-        /// Its number there.
-        seq: u64,
     }
 }
 

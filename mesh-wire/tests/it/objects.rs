@@ -19,7 +19,7 @@ use mesh_wire::message::sync::{
     Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Evaluated,
     Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
     Letter, LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place,
-    Retract, Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Retract, Right, SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog, OriginUrl};
@@ -185,7 +185,6 @@ object! {
     EpochKeys { epoch, keys, extensions }
     EpochKey { log, sealed }
     Retract { items, extensions }
-    Retracted { log, seq }
     SealedBody { epoch, sealed }
     Letter { name, content }
     Enclosure { hash, size }

@@ -24,7 +24,7 @@ use mesh_wire::message::sync::{
     Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Evaluated,
     Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
     Letter, LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place,
-    Retract, Retracted, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Retract, Right, SealedBody, Share, Summary, Unsealing, Want,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog};
@@ -273,7 +273,7 @@ fn sync_examples() -> Vec<Example> {
             "Retract",
             "two items of different logs",
             &Retract {
-                items: List::new(&[(0, 7), (3, 300)].map(|(log, seq)| Retracted { log, seq })),
+                items: List::new(&[(0, 7), (3, 300)].map(|(log, seq)| Place { log, seq })),
                 extensions: Extensions::default(),
             },
         ),
