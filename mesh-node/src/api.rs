@@ -127,6 +127,11 @@ pub struct ChannelStatus {
     pub private: bool,
     /// Whether no neighbour finds out by asking that it is here.
     pub hidden: bool,
+    /// When its owner last said how far it is, in milliseconds since 1970, if that was a promise to
+    /// say so again.
+    pub as_of_ms: Option<u64>,
+    /// By when; if nothing newer is here then, what is here may be out of date.
+    pub promised_ms: Option<u64>,
     /// Whether its key has signed two different histories: nothing more is taken or published.
     pub forked: bool,
 }

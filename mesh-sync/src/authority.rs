@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::time::Duration;
 
 use mesh_wire::invite::WriterLink;
 use mesh_wire::message::sync::Right;
@@ -9,6 +10,7 @@ use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Now, UnixTime};
 
 use crate::channel::ChannelName;
+use crate::clear::alarm;
 use crate::command::Refused;
 use crate::peer::Matched;
 use crate::status::Role;
@@ -72,6 +74,20 @@ impl<S: Store> Sync<S> {
         self.written(now, channel, checked)
     }
 
+    /// The same, and promises to do so again within a time, at least [`limits::PROMISE_LEAST`], and
+    /// on and on as long as this node runs; or promises nothing any more.
+    // spec: SYNC-66
+    pub fn promise(
+        &mut self,
+        now: Now,
+        channel: &ChannelId,
+        within: Option<Duration>,
+    ) -> Result<Range<u64>, Refused> {
+        self.is_open()?;
+        let promised = self.library.promise(now.unix, channel, within);
+        self.written(now, channel, promised)
+    }
+
     /// Says where on the web a channel of this node is, too: the best place first.
     // spec: SYNC-57
     pub fn name_origins(
@@ -87,8 +103,11 @@ impl<S: Store> Sync<S> {
 
     /// What is known of channels has changed: in those of this node rights may end, and members may
     /// have to get new keys.
-    // spec: SYNC-38, SYNC-41
+    // spec: SYNC-38, SYNC-41, SYNC-66
     pub(crate) fn govern(&mut self, now: Now) {
+        if self.unsettled.is_empty() && self.promises.is_none_or(|(_, at)| at > now.time) {
+            return;
+        }
         while let Some(channel) = self.unsettled.pop_first() {
             self.end_rights(now, &channel);
             let renewed = self.library.renew(now.unix, &channel, &mut self.rng).transpose();
@@ -97,6 +116,19 @@ impl<S: Store> Sync<S> {
                 self.arrived(now.time, &channel, kept);
             }
         }
+        self.keep_promises(now);
+    }
+
+    /// Makes the checkpoints that this node has promised.
+    // spec: SYNC-66
+    fn keep_promises(&mut self, now: Now) {
+        let due = self.library.promised().filter(|(_, at)| *at <= now.unix);
+        for channel in due.map(|(channel, _)| channel).collect::<Vec<_>>() {
+            // An error of the store has become an event; it is tried again.
+            let _ = self.checkpoint(now, &channel);
+        }
+        let next = self.library.promised().map(|(_, at)| at).min();
+        self.promises = next.map(|next| alarm(now, self.promises, next));
     }
 
     /// Ends the rights whose time is over in a channel of this node, once a neighbour is here and

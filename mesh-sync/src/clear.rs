@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use mesh_wire::message::sync::Items;
-use mesh_wire::{LinkId, Now, Time, limits};
+use mesh_wire::{LinkId, Now, Time, UnixTime, limits};
 
 use crate::channel::LogId;
 use crate::event::Event;
@@ -18,6 +18,17 @@ const LOOK_AGAIN: Duration = Duration::from_secs(600);
 const CLOCK_PATIENCE: Duration = Duration::from_secs(600);
 /// What expired so long before a start has rather met a wrong clock, in milliseconds.
 const LONG_AGO: u64 = 365 * 24 * 3600 * 1000;
+
+/// When to look whether a moment of the wall clock has come, if it was `armed` for that or another
+/// one before. If it has come and is not over, something is in the way.
+pub(crate) fn alarm(now: Now, armed: Option<(UnixTime, Time)>, next: UnixTime) -> (UnixTime, Time) {
+    let armed = armed.filter(|(before, at)| *before == next && *at > now.time);
+    armed.unwrap_or_else(|| {
+        let ahead = Duration::from_millis(next.0.saturating_sub(now.unix.0));
+        let ahead = if ahead.is_zero() { LOOK_AGAIN } else { ahead.min(LOOK_AGAIN) };
+        (next, now.time + ahead)
+    })
+}
 
 impl<S: Store> Sync<S> {
     /// Lets go what has expired, and does for everything that is gone or lacking by now what
@@ -42,11 +53,8 @@ impl<S: Store> Sync<S> {
         }
         self.expiry = self.library.next_expiry.map(|next| match self.expiry {
             Some((armed, at)) if armed == next && at > now.time => (armed, at),
-            _ if next <= now.unix => (next, sure_at),
-            Some(_) | None => {
-                let ahead = Duration::from_millis(next.0.saturating_sub(now.unix.0));
-                (next, now.time + ahead.min(LOOK_AGAIN))
-            }
+            Some(_) | None if next <= now.unix => (next, sure_at),
+            armed => alarm(now, armed, next),
         });
         Ok(())
     }

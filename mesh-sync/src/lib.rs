@@ -57,6 +57,7 @@ mod sync;
 
 pub use blob::{BlobId, Outboard, OutboardBuilder};
 pub use channel::account::{Exchange, Files, Policy};
+pub use channel::charter::Promise;
 pub use channel::{ChannelName, Visibility};
 pub use chat::Placed;
 pub use command::{Content, NewItem, Readers, Refused};

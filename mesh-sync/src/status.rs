@@ -11,7 +11,7 @@ use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
 use crate::blob::{BlobId, PageId};
 use crate::channel::account::{Exchange, Policy};
-use crate::channel::charter::Writer;
+use crate::channel::charter::{Promise, Writer};
 use crate::channel::epoch::Opened;
 use crate::channel::{Channel, ChannelName, LogId, Visibility, item, parents};
 use crate::command::Refused;
@@ -58,6 +58,8 @@ pub struct ChannelStatus {
     pub private: bool,
     /// Who may find out that it is here.
     pub visibility: Visibility,
+    /// By when its owner is to say something newer, if it has promised that.
+    pub promise: Option<Promise>,
     /// Somebody with its owner's key has signed two histories: nothing more is taken or signed.
     pub forked: bool,
 }
@@ -362,6 +364,7 @@ impl<S: Store> Sync<S> {
             damaged: channel.damaged,
             private: channel.charter.is_private(),
             visibility: channel.visibility,
+            promise: channel.charter.promise().cloned(),
             forked: channel.is_frozen(),
         }
     }

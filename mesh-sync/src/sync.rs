@@ -42,6 +42,8 @@ pub struct Sync<S: Store> {
     chores_at: Option<Time>,
     /// When content expires next, and when to look whether that is now.
     pub(crate) expiry: Option<(UnixTime, Time)>,
+    /// When this node has promised to say something next, and when to look whether that is now.
+    pub(crate) promises: Option<(UnixTime, Time)>,
     /// When a clock is believed whatever it shows, once it is known when this node began.
     pub(crate) sure_at: Option<Time>,
 }
@@ -65,11 +67,13 @@ impl<S: Store> Sync<S> {
             commit_at: None,
             chores_at: None,
             expiry: None,
+            promises: None,
             sure_at: None,
         };
         sync.open_library()?;
         // Nobody has said yet what time it is.
         sync.expiry = sync.library.next_expiry.map(|next| (next, Time(0)));
+        sync.promises = sync.library.promised().map(|(_, next)| (next, Time(0))).min();
         Ok(sync)
     }
 
@@ -337,8 +341,12 @@ impl<S: Store> Machine for Sync<S> {
         let commit = wake(self.commit_at, "commit");
         let chores = wake(self.chores_at, "repeat what was not answered");
         let expiry = wake(self.expiry.map(|(_, at)| at), "content expires");
-        let origins = self.origins.wake_at().filter(|_| self.health.closed().is_none());
-        let wake = Wake::earlier(commit, Wake::earlier(chores, Wake::earlier(expiry, origins)));
+        let is_open = self.health.closed().is_none();
+        let promises = wake(self.promises.map(|(_, at)| at), "a checkpoint is promised");
+        let promises = promises.filter(|_| is_open);
+        let origins = self.origins.wake_at().filter(|_| is_open);
+        let clocks = Wake::earlier(expiry, Wake::earlier(promises, origins));
+        let wake = Wake::earlier(commit, Wake::earlier(chores, clocks));
         Wake::earlier(self.health.wake_at(), wake)
     }
 

@@ -275,6 +275,9 @@ pub const BUNDLE_ITEMS: u64 = 256;
 pub const BUNDLE_BYTES: usize = 5 << 20;
 /// How long the answer of an origin may take: a part of a blob over the slowest of lines.
 pub const ORIGIN_TIME: Duration = Duration::from_secs(15 * 60);
+/// Shortest time in which a channel's owner promises to say something: every time costs all who
+/// follow the channel some 300 bytes.
+pub const PROMISE_LEAST: Duration = Duration::from_secs(60 * 60);
 /// Requests under way to one origin: enough to fill a line.
 pub const DOWNLOADS: usize = 4;
 /// Requests under way to all origins: each takes a thread.

@@ -264,7 +264,11 @@ pub enum WriterChange {
     /// Puts a new key in the place of the one that says who may write.
     Rotate,
     /// Says in the channel how far every writer is.
-    Checkpoint,
+    Checkpoint {
+        /// Promises to do so again at least every so many hours; 0 for no more; else as before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hours: Option<u16>,
+    },
 }
 
 /// Which items.

@@ -1,5 +1,7 @@
 //! Who may write in a channel: what its owner and its writers do about it.
 
+use std::time::Duration;
+
 use mesh_wire::message::sync::Right;
 use mesh_wire::{ChannelId, Label, UnixTime};
 
@@ -63,6 +65,14 @@ impl Mesh {
     /// Says in the channel how far every writer is, and ends the rights whose time is over.
     pub async fn checkpoint(&self, channel: ChannelId) -> Result<(), Error> {
         self.command(move |sync, now| sync.checkpoint(now, &channel)).await??;
+        Ok(())
+    }
+
+    /// The same, and does so again at least every so many hours while it runs, so that readers see
+    /// when what they have may be out of date; or, with 0 hours, no more.
+    pub async fn promise(&self, channel: ChannelId, hours: u16) -> Result<(), Error> {
+        let within = (hours > 0).then(|| Duration::from_hours(u64::from(hours)));
+        self.command(move |sync, now| sync.promise(now, &channel, within)).await??;
         Ok(())
     }
 

@@ -46,6 +46,8 @@ fn channel(sync: &Sync<DiskStore>, channel: mesh_sync::ChannelStatus) -> api::Ch
         catching_up: channel.catching_up,
         private: channel.private,
         hidden: channel.visibility == Visibility::Hidden,
+        as_of_ms: channel.promise.as_ref().map(|promise| promise.made.0),
+        promised_ms: channel.promise.as_ref().map(|promise| promise.next.0),
         forked: channel.forked,
     }
 }

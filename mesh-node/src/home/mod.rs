@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 /// The layout of the directory and of the index in it. A change that an older program would
 /// misread counts it up.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Bytes of BLAKE3 behind the identity's secret: a flipped bit is found, not a second identity.
 const TAG_BYTES: usize = 8;
 const TAG_CONTEXT: &str = "mesh 2026-11 identity file";

@@ -38,7 +38,7 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-// spec: SYNC-37, SYNC-38
+// spec: SYNC-37, SYNC-38, SYNC-66
 #[test]
 fn somebody_is_let_in_writes_and_is_let_out_again() {
     let (ada, bob) = (Stage::new(), Stage::new());
@@ -82,6 +82,13 @@ fn somebody_is_let_in_writes_and_is_let_out_again() {
     bob.run(&["channel", "checkpoint", "news"]).is_done();
     ada.run(&["channel", "checkpoint", "news"]).fails(1, &["only the channel's owner"]);
     assert_eq!(writers(&bob).len(), 4);
+    let lists = |stage: &Stage, what| stage.run(&["channel", "list"]).out.contains(what);
+    assert!(!lists(&ada, "as of"));
+    bob.run(&["channel", "checkpoint", "news", "--every", "24"]).is_done();
+    assert!(lists(&bob, "; you promise news by 20"));
+    until("Ada knows how new it is", || lists(&ada, "; as of 20"));
+    bob.run(&["channel", "checkpoint", "news", "--every", "0"]).is_done();
+    until("nothing is promised", || !lists(&ada, "as of"));
     bob.run(&["publish", "news", "--text", "Ball"]).is_done();
     until("Ada follows now", || texts(&ada).contains(&"Bob: Ball".into()));
 }

@@ -1,6 +1,7 @@
 //! Who may write in a channel, and how far: what its control log says.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use mesh_wire::codec::{DecodeError, Extensions, List, Wire};
@@ -28,6 +29,18 @@ pub(crate) struct Charter {
     members: Vec<u32>,
     /// Where on the web the channel is, too.
     origins: Vec<OriginUrl>,
+    promise: Option<Promise>,
+}
+
+layout! {
+    /// What the last checkpoint of a channel says about the next one.
+    // spec: SYNC-66
+    pub struct Promise {
+        /// When it was made, by its writer's clock.
+        made: UnixTime,
+        /// By when there is to be another one.
+        next: UnixTime,
+    }
 }
 
 layout! {
@@ -37,6 +50,7 @@ layout! {
         epochs: u32,
         members: List<u32, { limits::LOGS }>,
         origins: List<OriginUrl, { limits::ORIGINS }>,
+        promise: List<Promise, 1>,
     }
 }
 
@@ -62,6 +76,8 @@ layout! {
     }
 }
 
+/// The extension of a checkpoint that says by when there is to be another one.
+const NEXT: u64 = 2;
 /// No checkpoint has named the root of a log.
 const UNKNOWN: Hash = Hash([0; 32]);
 /// The control log says what it may not.
@@ -70,15 +86,18 @@ const UNRULY: Fault = Fault::Forged("a control item that breaks the rules");
 impl Charter {
     /// Reads what [`Charter::to_bytes`] wrote.
     pub(crate) fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
-        let CharterRecord { writers, epochs, members, origins } = CharterRecord::from_bytes(bytes)?;
+        let CharterRecord { writers, epochs, members, origins, promise } =
+            CharterRecord::from_bytes(bytes)?;
         let (writers, members) = (writers.iter().collect(), members.iter().collect());
-        Ok(Self { writers, epochs, members, origins: origins.iter().collect() })
+        let (origins, promise) = (origins.iter().collect(), promise.iter().next());
+        Ok(Self { writers, epochs, members, origins, promise })
     }
 
     pub(crate) fn to_bytes(&self) -> Bytes {
         let (writers, members) = (List::new(&self.writers), List::new(&self.members));
-        let origins = List::new(&self.origins);
-        CharterRecord { writers, epochs: self.epochs, members, origins }.to_bytes()
+        let (epochs, origins) = (self.epochs, List::new(&self.origins));
+        let promise = List::new(&self.promise);
+        CharterRecord { writers, epochs, members, origins, promise }.to_bytes()
     }
 
     /// Whether only members read what is written.
@@ -91,6 +110,12 @@ impl Charter {
     // spec: SYNC-57
     pub(crate) fn origins(&self) -> &[OriginUrl] {
         &self.origins
+    }
+
+    /// By when there is to be a newer checkpoint.
+    // spec: SYNC-66
+    pub(crate) fn promise(&self) -> Option<&Promise> {
+        self.promise.as_ref()
     }
 
     /// How many keys were given out.
@@ -252,7 +277,31 @@ impl Charter {
                 writer.ruled = place.clone();
             }
         }
+        let next = checkpoint.extensions.get(NEXT);
+        let next = next.and_then(|next| UnixTime::from_bytes(next).ok());
+        self.promise = next.map(|next| Promise { made: item.header.time, next });
         Ok(())
+    }
+}
+
+impl Promise {
+    /// How long it is for.
+    pub(crate) fn period(&self) -> Duration {
+        Duration::from_millis(self.next.0.saturating_sub(self.made.0))
+    }
+
+    /// When whoever made it makes the next one.
+    pub(crate) fn renewal(&self) -> UnixTime {
+        UnixTime(self.made.0.saturating_add(self.period().as_millis() as u64 / 2))
+    }
+
+    /// A checkpoint's extensions, if it is made at `time` and promises another one within a time.
+    pub(crate) fn extensions(time: UnixTime, within: Option<Duration>) -> Extensions {
+        let next = |within: Duration| {
+            let next = UnixTime(time.0.saturating_add(within.as_millis() as u64));
+            Extensions::one(NEXT, &next.min(UnixTime::MAX).to_bytes())
+        };
+        within.and_then(next).unwrap_or_default()
     }
 }
 

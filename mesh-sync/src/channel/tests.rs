@@ -4,8 +4,10 @@ use std::vec;
 use std::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{List, Opaque, Wire};
-use mesh_wire::message::sync::{Item, ItemHeader, ItemKind, Items, Place, Retract, Right};
+use mesh_wire::codec::{Extensions, List, Opaque, Wire};
+use mesh_wire::message::sync::{
+    Checkpoint, Item, ItemHeader, ItemKind, Items, Place, Retract, Right,
+};
 use mesh_wire::{ChannelId, Fault, Hash, Label, Rng, UnixTime, limits};
 
 use super::{Channel, LogId, ORIGIN, item, log};
@@ -197,6 +199,35 @@ fn a_writer_retracts_nothing_of_others() {
     // The owner names what it likes, also what is not there yet, in logs that there are.
     assert!(says(owner.clone(), &[(0, 1), (1, 9)]) && !says(owner.clone(), &[(2, 0)]));
     assert!(!says(owner, &[(1, limits::LOG_ITEMS)]));
+}
+
+// spec: SYNC-66
+#[test]
+fn a_promise_of_no_moment_is_none() {
+    let (library, id) = origin(3);
+    let promised = |extensions: Extensions| {
+        let content = Checkpoint { logs: List::default(), extensions }.to_bytes();
+        let header = ItemHeader {
+            kind: ItemKind::Checkpoint,
+            time: UnixTime(1000),
+            name: Label::default(),
+            size: content.len() as u64,
+            hash: Hash(*blake3::hash(&content).as_bytes()),
+            extensions: Default::default(),
+        };
+        let header = Opaque::new(header.to_bytes()).unwrap();
+        let place = Place { log: 0, seq: 5 };
+        let item = Item { header, body: Opaque::new(content).unwrap() };
+        let mut charter = library.channels[&id].charter.clone();
+        charter.rule(&id, &place, &item::check(&place, &item).unwrap()).unwrap();
+        charter.promise().cloned()
+    };
+    let next = |bytes: &[u8]| promised(Extensions::one(2, bytes).unwrap());
+    assert_eq!(next(&[0, 0, 0, 0, 9, 9]).unwrap().next, UnixTime(0x0909));
+    assert_eq!((next(&[0; 5]), next(&[0; 7]), promised(Extensions::default())), (None, None, None));
+    // One that was over when it was made is renewed at once, and not before it was made.
+    let over = next(&[0; 6]).unwrap();
+    assert_eq!((over.period().as_millis(), over.renewal()), (0, UnixTime(1000)));
 }
 
 // spec: SYNC-7

@@ -1,6 +1,7 @@
 //! Who may write: rights are asked for, given, passed on and taken.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use mesh_wire::codec::{Extensions, List, Wire};
 use mesh_wire::id::WriterId;
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::channels::{is_content, written};
 use super::{Kept, Library};
-use crate::channel::charter::{self, Writer};
+use crate::channel::charter::{self, Promise, Writer};
 use crate::channel::epoch::{self, Secret};
 use crate::channel::head::Head;
 use crate::channel::item::Checked;
@@ -175,13 +176,35 @@ impl<S: Store> Library<S> {
         self.extend(&at, alloc::vec![item])
     }
 
-    /// Says how far all writers are, and ends what the log `ended` may do.
-    // spec: SYNC-38
+    /// Says how far all writers are, and ends what the log `ended` may do; and promises as before to
+    /// do so again.
+    // spec: SYNC-38, SYNC-66
     pub(crate) fn check(
         &mut self,
         time: UnixTime,
         id: &ChannelId,
         ended: Option<u32>,
+    ) -> Result<Kept, Refused> {
+        let within = self.governed(id)?.charter.promise().map(Promise::period);
+        self.state(time, id, (ended, within))
+    }
+
+    /// The same, with another promise, or none.
+    // spec: SYNC-66
+    pub(crate) fn promise(
+        &mut self,
+        time: UnixTime,
+        id: &ChannelId,
+        within: Option<Duration>,
+    ) -> Result<Kept, Refused> {
+        self.state(time, id, (None, within))
+    }
+
+    fn state(
+        &mut self,
+        time: UnixTime,
+        id: &ChannelId,
+        (ended, within): (Option<u32>, Option<Duration>),
     ) -> Result<Kept, Refused> {
         let channel = self.governed(id)?;
         let control = channel.charter.control();
@@ -198,9 +221,24 @@ impl<S: Store> Library<S> {
                 LogState { log, size: here.size(), root: here.root(), state }
             })
             .collect();
-        let checkpoint = Checkpoint { logs: List::new(&states), extensions: Default::default() };
+        let within = within.map(|within| within.max(limits::PROMISE_LEAST));
+        let extensions = Promise::extensions(time, within);
+        let checkpoint = Checkpoint { logs: List::new(&states), extensions };
         let item = written(ItemKind::Checkpoint, time, Label::default(), checkpoint.to_bytes());
         self.extend(&LogId { channel: *id, log: control }, alloc::vec![item])
+    }
+
+    /// The channels of this node of which it has promised to say something, and when it does.
+    // spec: SYNC-66
+    pub(crate) fn promised(&self) -> impl Iterator<Item = (ChannelId, UnixTime)> {
+        let ours = |channel: &&Channel| {
+            let is_sound = !channel.damaged && !channel.is_frozen();
+            is_sound && channel.key(channel.charter.control()).is_some()
+        };
+        self.channels.values().filter(ours).filter_map(|channel| {
+            let promise = channel.charter.promise()?;
+            Some((channel.id, promise.renewal()))
+        })
     }
 
     /// The channel, if this node says who may write in it.

@@ -1,5 +1,7 @@
 //! Sync is a machine and keeps the laws of machines.
 
+use std::time::Duration;
+
 use mesh_sim::{Quality, Subject};
 use mesh_sync::{Files, MemoryStore, Policy, Sync};
 use mesh_wire::{Label, Now, Rng, UnixTime};
@@ -13,7 +15,7 @@ const WEIGHT: usize = 4 * (256 << 10);
 fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
     let channels = sync.channels();
     let drawn = channels.get(rng.below(channels.len() as u64) as usize).map(|channel| channel.id);
-    match (rng.below(8), drawn) {
+    match (rng.below(10), drawn) {
         (0, _) if channels.len() < 5 => {
             let _ = sync.create_channel(now, &Label::new("one").unwrap());
         }
@@ -54,6 +56,10 @@ fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
         (8, Some(channel)) => {
             let numbers = [(); 3].map(|()| rng.below(40));
             let _ = sync.retract(now, &channel, &numbers);
+        }
+        (9, Some(channel)) => {
+            let within = Some(Duration::from_hours(1)).filter(|_| rng.below(3) > 0);
+            let _ = sync.promise(now, &channel, within);
         }
         (_, _) => {}
     }

@@ -14,6 +14,7 @@ mod laws;
 mod origins;
 mod policy;
 mod private;
+mod promises;
 mod pump;
 mod rulings;
 mod sets;

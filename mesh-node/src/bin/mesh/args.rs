@@ -274,6 +274,10 @@ pub(crate) enum Writers {
     Checkpoint {
         /// The channel: its name, id or link
         channel: String,
+        /// Promise to do so again at least every so many hours, as long as this node runs; readers
+        /// are told when that did not come. 0 promises no more [default: as before]
+        #[arg(long, value_name = "HOURS")]
+        every: Option<u16>,
     },
 }
 

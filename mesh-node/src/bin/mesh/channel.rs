@@ -1,11 +1,14 @@
 //! `mesh channel`, `mesh follow` and `mesh unfollow`.
 
+use std::time::Duration;
+
 use mesh_node::api::ChannelStatus;
 use mesh_node::control::{Answer, Request, ask};
 use mesh_node::{ChannelLink, Error};
 
 use crate::Context;
 use crate::words;
+use crate::writers::after;
 
 /// `mesh channel new`: its link alone on a line, to be copied.
 pub(crate) fn new(context: &Context, request: Request) -> Result<(), Error> {
@@ -103,5 +106,24 @@ pub(crate) fn row(channel: &ChannelStatus) -> String {
     };
     let hidden = if channel.hidden { ", hidden" } else { "" };
     let frozen = if channel.forked { "; frozen: its key has signed two histories" } else { "" };
-    format!("{name}  {role}{hidden}  {items}, {bytes}{files}{origin}{frozen}")
+    let promise = promise(channel);
+    format!("{name}  {role}{hidden}  {items}, {bytes}{files}{origin}{promise}{frozen}")
+}
+
+/// How new it is, if its owner has promised to say so.
+fn promise(channel: &ChannelStatus) -> String {
+    let (Some(as_of), Some(by)) = (channel.as_of_ms, channel.promised_ms) else {
+        return String::new();
+    };
+    let is_over = by <= after(Duration::ZERO);
+    match (is_over, channel.role.as_str()) {
+        (false, "owner") => format!("; you promise news by {}", words::date(by)),
+        (false, _) => format!("; as of {}", words::date(as_of)),
+        (true, "owner") => format!("; you promised news by {}", words::date(by)),
+        (true, _) => format!(
+            "; as of {}, perhaps out of date: there was to be news by {}",
+            words::date(as_of),
+            words::date(by)
+        ),
+    }
 }

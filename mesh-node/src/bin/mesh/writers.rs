@@ -37,7 +37,9 @@ pub(crate) fn command(context: &Context, command: Writers) -> Result<(), Error> 
             let writer = writer.to_string();
             (channel, Some(WriterChange::Delegate { writer, until_ms: None }))
         }
-        Writers::Checkpoint { channel } => (channel, Some(WriterChange::Checkpoint)),
+        Writers::Checkpoint { channel, every: hours } => {
+            (channel, Some(WriterChange::Checkpoint { hours }))
+        }
     };
     let is_asked = change.is_none();
     let mut answers = ask(&context.home()?, &Request::Writers { channel, change })?;

@@ -198,7 +198,10 @@ async fn writers(
         }
         Some(WriterChange::Revoke { who }) => drop(node.revoke(channel, &who).await?),
         Some(WriterChange::Rotate) => node.rotate(channel).await?,
-        Some(WriterChange::Checkpoint) => node.checkpoint(channel).await?,
+        Some(WriterChange::Checkpoint { hours: None }) => node.checkpoint(channel).await?,
+        Some(WriterChange::Checkpoint { hours: Some(hours) }) => {
+            node.promise(channel, hours).await?;
+        }
     }
     client.say(&Answer::Channel(node.channel(channel).await?)).await?;
     for writer in node.writers(channel).await? {
