@@ -38,6 +38,8 @@ pub(crate) struct Fetch {
     /// Makes nodes that fetch the same blob begin with different groups.
     seed: u64,
     sources: Sources,
+    /// Origins are asked only for what somebody waits for, or has pinned.
+    pub(crate) is_metered: bool,
     /// Something waits until others have had their time to get it.
     pub(crate) is_held: bool,
 }
@@ -50,6 +52,7 @@ pub(crate) struct OpenPage {
     here: Bitmap,
     cvs: Cvs,
     flights: Vec<Flight>,
+    is_pinned: bool,
     /// When something was last heard of it.
     since: Time,
     /// For some time nobody around has had anything of it: it takes no room from others.
@@ -126,6 +129,7 @@ impl Fetch {
         if let Some(last) = last.filter(|_| self.pages.len() >= limits::OPEN_PAGES) {
             self.close(&last, peers);
         }
+        peers.values_mut().for_each(|peer| peer.hungry = true);
         self.news();
     }
 
@@ -141,8 +145,9 @@ impl Fetch {
             let channels = library.channels_naming(&id.blob)?;
             let here = library.page(&id)?;
             let cvs = lacking(library.cvs_lacking(&id)?);
+            let is_pinned = library.shelved(&id.blob)?.is_some_and(|it| it.wish == Wish::Pinned);
             let (flights, since, is_hopeless) = (Vec::new(), now, false);
-            let page = OpenPage { id, channels, here, cvs, flights, since, is_hopeless };
+            let page = OpenPage { id, channels, here, cvs, flights, is_pinned, since, is_hopeless };
             match self.preferred.contains(&id.blob) {
                 true => self.pages.insert(self.preferred_pages(), page),
                 false => self.pages.push(page),
@@ -199,13 +204,15 @@ impl Fetch {
         for page in open {
             let channels = library.channels_naming(&page.blob)?;
             let shelved = library.shelved(&page.blob)?;
-            let is_resting = shelved.is_some_and(|it| it.wish == Wish::Resting);
+            let is = |wish| shelved.as_ref().is_some_and(|it| it.wish == wish);
+            let (is_resting, is_pinned) = (is(Wish::Resting), is(Wish::Pinned));
             if channels.is_empty() || (is_resting && !self.preferred.contains(&page.blob)) {
                 self.close(&page, peers);
             } else if let Some(open) = self.page_mut(&page) {
-                open.channels = channels;
+                (open.channels, open.is_pinned) = (channels, is_pinned);
             }
         }
+        peers.values_mut().for_each(|peer| peer.hungry = true);
         Ok(())
     }
 

@@ -55,6 +55,11 @@ impl Fetch {
     /// Asks about a page that this neighbour was not asked about, or did not answer.
     fn ask(&self, now: Time, peer: &mut Peer) -> Option<SyncMessage> {
         for page in &self.pages {
+            // spec: SYNC-61
+            let is_wanted = page.is_pinned || self.preferred.contains(&page.id.blob);
+            if self.is_metered && peer.is_origin() && !is_wanted {
+                continue;
+            }
             let shared = page.channels.iter().find(|channel| peer.matched.contains_key(channel));
             let index = shared.and_then(|channel| peer.slots.index(channel));
             let Some(channel) = index else { continue };
@@ -77,11 +82,13 @@ impl Fetch {
     // spec: SYNC-18
     fn want_cvs(&mut self, now: Time, link: LinkId, peers: &Peers) -> Option<SyncMessage> {
         let peer = peers.get(&link)?;
+        let all_of_us = (peers, self.is_metered);
         for page in &mut self.pages {
             let Cvs::Lacking(level, None) = page.cvs else { continue };
             let Some(handle) = peer.handles.get(&page.id) else { continue };
             let all = Bitmap::first(page.id.groups());
-            if peer.is_origin() && stripes::of_origin(now, link, (page, all), peers).is_empty() {
+            if peer.is_origin() && stripes::of_origin(now, link, (page, all), all_of_us).is_empty()
+            {
                 self.is_held = true;
                 continue;
             }
@@ -150,7 +157,7 @@ impl Fetch {
             if !page.is_verifiable() || free.is_empty() {
                 continue;
             }
-            let ours = stripes::of_origin(now, link, (page, free), peers);
+            let ours = stripes::of_origin(now, link, (page, free), (peers, self.is_metered));
             if !ours.is_empty() {
                 return Some((at, handle, ours));
             }

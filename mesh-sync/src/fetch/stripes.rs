@@ -19,7 +19,7 @@ pub(super) fn of_origin(
     now: Time,
     link: LinkId,
     (page, free): (&OpenPage, Bitmap),
-    peers: &Peers,
+    (peers, is_metered): (&Peers, bool),
 ) -> Bitmap {
     let mut free = free;
     let quiet = now.since(page.since);
@@ -39,8 +39,12 @@ pub(super) fn of_origin(
     };
     let Some(channel) = peers.get(&link).and_then(shared) else { return Bitmap::default() };
     let claim = |peer: &Peer| peer.matched.get(&channel)?.claim.clone();
-    let Some(own) = peers.get(&link).and_then(claim) else { return Bitmap::default() };
     let others = || peers.iter().filter(|(other, _)| **other != link);
+    let Some(own) = peers.get(&link).and_then(claim) else {
+        // Who claims nothing leaves it to those who do, and whose way is metered never claims.
+        let is_anybodys = is_metered && others().all(|(_, peer)| claim(peer).is_none());
+        return if is_anybodys { free } else { Bitmap::default() };
+    };
     let key = blake3::derive_key(STRIPE_CONTEXT, &[]);
     let is_ours = |stripe: u64| {
         let weigh = |claim: &Claim| weight(&key, claim, (&page.id, stripe));

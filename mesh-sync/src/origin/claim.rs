@@ -10,15 +10,20 @@ use crate::store::Store;
 use crate::sync::Sync;
 
 impl<S: Store> Sync<S> {
-    /// Whether a neighbour gets a channel over the same way to the Internet.
+    /// Whether a neighbour gets a channel over the same way to the Internet, or a cheaper one.
     // spec: SYNC-60
     pub(super) fn is_left_to_others(&self, channel: &ChannelId) -> bool {
         let own = self.library.channels.get(channel).and_then(|channel| channel.claim.as_ref());
         let own = own.map_or(u64::MAX, |claim| u64::from(claim.draw));
         let others = self.peers.values().filter(|peer| !peer.is_origin());
         let mut claims = others.filter_map(|peer| peer.matched.get(channel)?.claim.as_ref());
-        self.origins.internet == Internet::Shared
-            && claims.any(|it| it.gateway == Gateway::Shared && u64::from(it.draw) < own)
+        match self.origins.internet {
+            Internet::Shared => {
+                claims.any(|it| it.gateway == Gateway::Shared && u64::from(it.draw) < own)
+            }
+            Internet::Metered => claims.next().is_some(),
+            Internet::Own | Internet::None => false,
+        }
     }
 
     /// A neighbour that shares a channel has come, gone or said something else about its claim.
@@ -44,7 +49,7 @@ impl<S: Store> Sync<S> {
 
     pub(super) fn make_claim(&mut self, channel: &ChannelId) {
         let gateway = match self.origins.internet {
-            Internet::None => return,
+            Internet::None | Internet::Metered => return,
             Internet::Shared => Gateway::Shared,
             Internet::Own => Gateway::Own,
         };

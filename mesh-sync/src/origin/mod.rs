@@ -50,6 +50,9 @@ pub enum Internet {
     Shared,
     /// One of its own, as that of a telephone.
     Own,
+    /// One that costs by the byte: only for items, and for blobs that somebody waits for or has
+    /// pinned, and only if no neighbour gets them.
+    Metered,
 }
 
 /// A file, or a part of one, that is to be asked for.
@@ -237,9 +240,11 @@ impl<S: Store> Sync<S> {
             return;
         }
         self.origins.internet = internet;
+        self.fetch.is_metered = internet == Internet::Metered;
         let claimed: Vec<ChannelId> = self.origins.plans.keys().copied().collect();
         claimed.iter().for_each(|channel| self.claim(channel, None));
         self.origins.plans.clear();
+        self.mirror_origins(now.time);
         self.plan_origins(now.time);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_sim::{Quality, World};
-use mesh_sync::{Download, DownloadError, Internet, OriginState, Servers, Store, Sync};
+use mesh_sync::{BlobId, Download, DownloadError, Internet, OriginState, Servers, Store, Sync};
 use mesh_wire::codec::Wire;
 use mesh_wire::origin::{OriginHead, OriginUrl, blob_path, cvs_path, head_path};
 use mesh_wire::{ChannelId, Rng, Time, UnixTime};
@@ -266,6 +266,43 @@ fn who_claims_and_does_nothing_delays_the_others_and_no_more() {
     world.connect(1, 2, Quality::STREAM);
     let there = |world: &World<Node>| is_level(world, 2, &channel);
     assert!(web.run(&mut world, 25 * MINUTE, there));
+}
+
+// spec: SYNC-60, SYNC-61
+#[test]
+fn over_a_metered_way_comes_what_is_small_and_what_somebody_wants() {
+    let sizes = [300_000, 400_000, 2 << 20];
+    let (mut world, channel, mut web) = published(16, 3, &sizes);
+    let blobs: Vec<BlobId> = (701..704)
+        .map(|number| world.node(0).item(&channel, number).unwrap().unwrap().0.blob.unwrap())
+        .collect();
+    follow_at(&mut world, 1, channel);
+    internet(&mut world, 1, Internet::Metered);
+    assert!(!web.run(&mut world, MINUTE, |world| is_level(world, 1, &channel)));
+    assert_eq!(size(&world, 1, &channel), 704);
+    assert!(web.given() < 60_000, "{} bytes", web.given());
+    // One is waited for, one pinned.
+    let here = |world: &World<Node>, blob: &BlobId| {
+        world.node(1).blob(blob).is_ok_and(|it| it.groups == it.groups_here)
+    };
+    world.with(1, |sync, now| sync.prefer(now, blobs[0]));
+    assert!(web.run(&mut world, MINUTE, |world| here(world, &blobs[0])));
+    world.with(1, |sync, now| sync.pin(now, &channel, 702)).unwrap();
+    assert!(web.run(&mut world, MINUTE, |world| here(world, &blobs[1])));
+    assert!(!web.run(&mut world, MINUTE, |world| here(world, &blobs[2])));
+    // A neighbour whose way is free gets the rest, and what is new, for both.
+    let before = web.given.get(&1).copied();
+    follow_at(&mut world, 2, channel);
+    world.connect(1, 2, Quality::STREAM);
+    internet(&mut world, 2, Internet::Own);
+    let both = |world: &World<Node>| is_level(world, 1, &channel) && is_level(world, 2, &channel);
+    assert!(web.run(&mut world, MINUTE, both));
+    publish(&mut world, &channel, texts(300));
+    world.with(0, |sync, _| web.put(sync, &channel, &[]));
+    assert!(web.run(&mut world, 20 * MINUTE, both));
+    let looks = web.given.get(&1).copied().unwrap() - before.unwrap();
+    assert!(looks < 1000, "{looks} bytes");
+    assert_eq!(faults(&world), []);
 }
 
 // spec: SYNC-57

@@ -323,7 +323,8 @@ pub(crate) struct Up {
     #[arg(long)]
     pub(crate) no_relay: bool,
     /// Whose way to the Internet it is: `shared` with the network it is in, its `own` as that of a
-    /// telephone, or `none`; over one, channels are had on the web that nobody near has
+    /// telephone, `metered` if it costs by the byte, or `none`; over one, channels are had on the
+    /// web that nobody near has, and large files over a metered one only if somebody wants them
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub(crate) internet: Way,
     /// Stop when the process that started this one ends, however it ends
@@ -339,6 +340,8 @@ pub(crate) enum Way {
     Shared,
     /// One of this device's own
     Own,
+    /// One that costs by the byte
+    Metered,
     /// There is none, or it is not to be used
     None,
 }
@@ -348,6 +351,7 @@ impl From<Way> for Internet {
         match way {
             Way::Shared => Self::Shared,
             Way::Own => Self::Own,
+            Way::Metered => Self::Metered,
             Way::None => Self::None,
         }
     }
