@@ -1,5 +1,6 @@
 //! A channel as plain files, for a web server that knows nothing of it.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,7 @@ impl Writing {
     fn run(mut self) -> Result<api::Origin, Error> {
         let channel = self.channel;
         let head = self.folder.join(head_path(&channel));
+        let _lock = lock(&head)?;
         let before = match std::fs::read(&head) {
             Ok(bytes) => OriginHead::from_bytes(bytes.into()).ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -169,6 +171,9 @@ impl Writing {
         let path = self.folder.join(&bundle.path);
         let channel = self.channel;
         let items = self.command(move |sync, _| sync.origin_items(&channel, &bundle))?;
+        if std::fs::read(&path).is_ok_and(|there| there == items) {
+            return Ok(());
+        }
         self.write(&path, &items)
     }
 
@@ -198,6 +203,18 @@ impl Writing {
         self.written.files += 1;
         Ok(())
     }
+}
+
+/// The folder of a file, made if need be, held against others who write there.
+fn lock(path: &Path) -> Result<File, Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let locked = || -> io::Result<File> {
+        std::fs::create_dir_all(folder)?;
+        let folder = File::open(folder)?;
+        folder.lock()?;
+        Ok(folder)
+    };
+    locked().map_err(|error| failed(path, &error))
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {

@@ -6,6 +6,7 @@ mod doctor;
 mod errors;
 mod files;
 mod gone;
+mod origins;
 mod policy;
 mod socket;
 mod stage;
