@@ -9,6 +9,7 @@
 //! | [`link`] | what happens to the frames between two ends of a link |
 //! | [`machines`], [`router`] | what happens to two machines and the links between them |
 //! | [`sets`] | what happens to two sets and to what their holders say about them |
+//! | [`web`] | what a web server answers to a follower |
 
 mod bench;
 pub mod decode;
@@ -17,6 +18,7 @@ pub mod machines;
 pub mod router;
 pub mod sets;
 mod source;
+pub mod web;
 
 /// A body and the name of its corpus and of its libFuzzer program.
 #[derive(Clone, Copy, Debug)]
@@ -56,4 +58,5 @@ pub const MACHINES: &[Target] = targets! {
     sets::sets
     machines::sync
     machines::node
+    web::web
 };

@@ -64,6 +64,12 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
             &[2, 3, 0, 40, 4, 2, 3, 0, 1, 3, 0, 1],
             &[5, 0, 0, 3, 0, 9, 6, 0, 0, 0, 0, 1, 7, 3, 0, 40],
         ]),
+        // Honest answers, one that is altered, one that is not there, one that fails, and time.
+        "web" => operations(&[
+            &[0x60; 12],
+            &[0x64, 0, 0, 0, 1, 0, 9, 1, 0x60, 0, 0, 0x64, 0, 1, 0, 2, 3, 9, 0],
+            &[0x60, 0, 0, 0x66, 0, 0, 0x67, 0, 0, 0x85, 0, 0, 3, 1, 2, 3, 0x80, 0, 0],
+        ]),
         "sync" => linked(&publishing(&[])),
         // The ends shake hands first, and commands name an address and a node before the 5.
         "node" => linked(&[&[2, 0, 0, 0, 8][..], &publishing(&[0, 0, 0, 5])].concat()),

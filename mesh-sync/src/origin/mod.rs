@@ -405,8 +405,12 @@ impl<S: Store> Sync<S> {
                 wanted.entry(site.clone()).or_default().insert(*channel);
             }
         }
-        let gone = |mirror: &mut Mirror| !wanted.contains_key(&mirror.site);
-        let gone = self.origins.mirrors.extract_if(.., |_, mirror| gone(mirror));
+        // Who has forged is trusted again on another link only.
+        let trusted = |link: &LinkId| self.peers.get(link).is_some_and(|peer| peer.trusted);
+        let gone = |link: &LinkId, mirror: &mut Mirror| {
+            !wanted.contains_key(&mirror.site) || !trusted(link)
+        };
+        let gone = self.origins.mirrors.extract_if(.., |link, mirror| gone(link, mirror));
         let gone: Vec<LinkId> = gone.map(|(link, _)| link).collect();
         for link in gone {
             self.origins.downloads.retain(|_, from| *from != link);

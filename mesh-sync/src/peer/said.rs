@@ -79,7 +79,7 @@ impl Said {
 
 /// How long to wait for an answer after `tries` without one.
 pub(crate) fn pause(patience: Duration, tries: u32) -> Duration {
-    patience.saturating_mul(1 << tries.min(10)).min(limits::REPEAT_MAX)
+    patience.saturating_mul(1 << tries.min(10)).min(limits::REPEAT_MAX.max(patience))
 }
 
 #[cfg(test)]
