@@ -10,6 +10,7 @@ mod disk;
 mod forks;
 mod gone;
 mod hostile;
+mod lacking;
 mod laws;
 mod origins;
 mod policy;
