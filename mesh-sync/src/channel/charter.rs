@@ -29,6 +29,7 @@ pub(crate) struct Charter {
     members: Vec<u32>,
     /// Where on the web the channel is, too.
     origins: Vec<OriginUrl>,
+    /// By when there is to be a newer checkpoint.
     promise: Option<Promise>,
 }
 

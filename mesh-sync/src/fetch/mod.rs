@@ -286,7 +286,7 @@ impl Fetch {
         page.since = now;
         page.is_hopeless = false;
         if let Cvs::Lacking(level, Some((asked, _))) = page.cvs
-            && (if have.is_empty() { asked == link } else { is_origin(asked) })
+            && (if have.is_empty() { asked == link } else { is_origin(asked) && !is_origin(link) })
         {
             // It will not answer, or a neighbour will sooner than the web.
             page.cvs = Cvs::Lacking(level, None);

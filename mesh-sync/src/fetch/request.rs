@@ -173,6 +173,9 @@ impl Fetch {
             let (handle, asked) = handle(peer, page).filter(|_| page.is_verifiable())?;
             let missing = Bitmap::first(page.id.groups()).minus(&page.here);
             let is_end = missing.count() <= END_GAME;
+            if !is_end && !page.flights.iter().any(|flight| is_origin(flight.link)) {
+                return None;
+            }
             let mut late = Bitmap::default();
             let patience = peer.pace.latency() * 2;
             for flight in &page.flights {
