@@ -379,7 +379,7 @@ impl<S: Store> Node<S> {
             self.sync.handle(now, Input::LinkDown(id));
             let is_here = |link: &LinkState| link.peer() == Some(peer) && !link.is_leaving();
             if !self.links.values().any(is_here) {
-                self.look_again(now.time, &unfinished);
+                self.look_again(now.time, id, &unfinished);
             }
             self.changed();
         }

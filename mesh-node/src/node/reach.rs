@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use mesh_routing::Scope;
+use mesh_routing::{Scope, is_routed};
 use mesh_sync::{Role, Store};
 use mesh_wire::{ChannelId, FindKey, LinkId, Now, Rng, Time, Wake};
 
@@ -19,8 +19,12 @@ const SESSION_CONTEXT: &str = "mesh/1 find the other end of a session";
 
 /// Time for a new neighbour to say what it shares.
 const MEET: Duration = Duration::from_secs(1);
-/// Full searches in a row that find nobody, each four times as long after the one before as that.
+/// Time before somebody who was not found is looked for again; each time four times as long.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How often.
 const TRIES: u32 = 4;
+/// Time from one search to the next if there is something new meanwhile: each would find the same.
+const HASTE: Duration = Duration::from_secs(8);
 /// Company far away is told of news in a channel with company no more often than this.
 const NEWS_EVERY: Duration = Duration::from_secs(120);
 /// A node that was asked looks itself, unless it did this short a while ago.
@@ -85,7 +89,9 @@ impl Why {
     #[must_use]
     pub fn scope(self) -> Scope {
         match self {
-            Self::Wanted(_) => Scope::Full,
+            Self::Wanted(0) => Scope::Full,
+            // Its repetition is the next try.
+            Self::Wanted(_) => Scope::Once,
             Self::News | Self::Later(_) => Scope::Wide,
             Self::Arrived | Self::Asked(_) => Scope::Near,
         }
@@ -148,12 +154,26 @@ impl Seek {
         }
     }
 
+    /// There is something new for whom nobody has found yet. Who was looked for just now and is to
+    /// be again is not looked for as if for the first time.
+    // spec: ROUTE-18
+    fn hasten(&mut self, now: Time) {
+        match self.due.map(|due| due.why) {
+            Some(why @ Why::Wanted(1..)) => {
+                let soonest = self.last.map_or(now, |last| now.max(last + HASTE));
+                self.plan(soonest, why);
+            }
+            Some(Why::Wanted(0) | Why::News | Why::Arrived | Why::Asked(_) | Why::Later(_))
+            | None => self.plan(now, Why::Wanted(0)),
+        }
+    }
+
     /// A search found nobody.
     // spec: ROUTE-18
     fn failed(&mut self, now: Time, why: Why, rng: &mut Rng) {
         match why {
             Why::Wanted(tries) if tries < TRIES => {
-                self.plan(now + Duration::from_secs(2 << (2 * tries)), Why::Wanted(tries + 1));
+                self.plan(now + AGAIN * (1 << (2 * tries)), Why::Wanted(tries + 1));
             }
             Why::Arrived | Why::Asked(_) => self.plan(later(now, rng), Why::Later(0)),
             Why::Wanted(_) | Why::News | Why::Later(_) => {}
@@ -182,7 +202,7 @@ impl<S: Store> Node<S> {
                 0 if seek.under_way.is_some() => seek.is_unheard = true,
                 0 => {
                     seek.is_unheard = true;
-                    seek.plan(now.time, Why::Wanted(0));
+                    seek.hasten(now.time);
                 }
                 // Perhaps there is nobody else.
                 1 if !seek.is_crowd => {}
@@ -281,12 +301,17 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A session over relays is gone before it has brought everything.
+    /// A session is gone before it has brought everything. For the other end of one over relays
+    /// this node has looked already.
     // spec: ROUTE-18
-    pub(super) fn look_again(&mut self, now: Time, unfinished: &[ChannelId]) {
+    pub(super) fn look_again(&mut self, now: Time, link: LinkId, unfinished: &[ChannelId]) {
+        let (at, why) = match is_routed(link) {
+            true => (now + AGAIN, Why::Wanted(1)),
+            false => (now, Why::Wanted(0)),
+        };
         for id in unfinished.iter().filter(|id| self.sync.sharers(id) == 0) {
             if let Some(seek) = self.reach.channels.get_mut(id) {
-                seek.plan(now, Why::Wanted(0));
+                seek.plan(at, why);
             }
         }
     }

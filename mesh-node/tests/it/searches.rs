@@ -7,7 +7,7 @@ use mesh_sim::{Quality, World, seeds};
 use mesh_wire::message::link::CloseReason;
 use mesh_wire::{Carrier, ChannelId, Fault};
 
-use crate::spread::{channel, follow};
+use crate::spread::{channel, follow, publish, read};
 use crate::stranger::{Outcome, Stranger, at};
 use crate::{TestNode, node, world};
 
@@ -96,6 +96,59 @@ fn somebody_who_was_found_and_lost_before_there_was_a_session_is_looked_for_agai
         ),
         "{states:?}"
     );
+}
+
+/// What is published while somebody is looked for again and again does not begin that anew.
+// spec: ROUTE-18
+#[test]
+fn who_is_not_found_is_looked_for_less_and_less_whatever_is_published() {
+    for seed in seeds(4) {
+        let mut world = world(seed);
+        let [writer, other] = [(); 2].map(|()| world.add(node));
+        world.connect(writer, other, Quality::STREAM);
+        world.run_for(2 * SECOND);
+        let news = channel(&mut world, writer);
+        let begin = world.now(writer).time;
+        for (at, text) in [(0, "a"), (3, "b"), (13, "c"), (25, "d"), (28, "e")] {
+            world.run_for((begin + at * SECOND).since(world.now(writer).time));
+            publish(&mut world, writer, news, text);
+        }
+        world.run_for(30 * SECOND);
+        let searches = searches(&world, writer, &news).into_iter();
+        let searches: Vec<_> = searches.map(|s| (s.why, s.began.since(begin).as_secs())).collect();
+        // Two stages end after 6.5 s, and 2 s later is the next search; one stage takes 2.5 s.
+        let expected = [(0, 0), (1, 8), (2, 16), (3, 25), (4, 33)];
+        let expected = expected.map(|(tries, at)| (Why::Wanted(tries), at));
+        assert_eq!(searches, expected, "seed {seed}");
+    }
+}
+
+/// The search for another path has asked everybody already.
+// spec: ROUTE-18
+#[test]
+fn the_other_end_of_a_lost_session_is_looked_for_later_and_once() {
+    for seed in seeds(4) {
+        let mut world = world(seed);
+        let [writer, relay, reader] = [(); 3].map(|()| world.add(node));
+        world.connect(writer, relay, Quality::STREAM);
+        let (last, _) = world.connect(relay, reader, Quality::STREAM);
+        world.run_for(2 * SECOND);
+        let news = channel(&mut world, writer);
+        follow(&mut world, reader, news);
+        world.run_for(10 * SECOND);
+        world.disconnect(last);
+        publish(&mut world, writer, news, "lost");
+        let is_lost = |world: &World<TestNode>| world.node(writer).departures().count() > 0;
+        assert!(world.run_until(15 * SECOND, is_lost), "seed {seed}");
+        let lost = world.now(writer).time;
+        assert_eq!(
+            world.node(writer).next_search(&news),
+            Some((lost + 2 * SECOND, Why::Wanted(1)))
+        );
+        world.connect(relay, reader, Quality::STREAM);
+        let got = |world: &World<TestNode>| read(world, reader, &news, 1).is_some();
+        assert!(world.run_until(5 * SECOND, got), "seed {seed}");
+    }
 }
 
 #[test]

@@ -255,29 +255,42 @@ impl Trails {
         self.repair(now, link, key);
     }
 
-    /// Asks how far the path in use of a flow works: each relay gets a packet that it can carry no
+    /// Asks how far the paths of a flow work: each relay gets a packet that it can carry no
     /// further, and says so. With no detour left to a packet, that costs nobody else anything.
     // spec: ROUTE-16
     pub(super) fn probe(&mut self, now: Time, link: LinkId) {
         let Some(flow) = self.flows.get_mut(&link) else { return };
-        let (name, Some(path)) = (probe_of(flow), flow.probe()) else { return };
-        let relays = path.relays().to_vec();
-        for count in 1..=relays.len() {
-            let begin = relays.iter().take(count).copied();
-            let nowhere = HopTag(self.rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
-            let hops: Vec<HopTag> = [self.tag].into_iter().chain(begin).chain([nowhere]).collect();
-            let packet = Packet {
-                number: 0,
-                flow: name,
-                hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS + 1),
-                patches: limits::PATCHES,
-                position: 0,
-                path: List::new(&hops),
-                frame: Opaque::default(),
-            };
-            let until = now + limits::PACKET_TIME;
-            self.forward(now, Waiting { packet, next: 0, ingress: None, until });
+        // Where some relays are known to keep packets back, others may.
+        let count = if self.repute.has_culprits(now) { limits::PATHS } else { 1 };
+        let (name, paths) = (probe_of(flow), flow.probe(now, count));
+        for path in paths {
+            for count in 1..=path.relays().len() {
+                self.ask_relay(now, name, path.relays().iter().take(count));
+            }
         }
+    }
+
+    /// Sends what nobody can carry further than to the last of these relays.
+    fn ask_relay<'a>(
+        &mut self,
+        now: Time,
+        flow: [u8; 8],
+        relays: impl Iterator<Item = &'a HopTag>,
+    ) {
+        let nowhere = HopTag(self.rng.bytes::<8>().first_chunk().copied().unwrap_or_default());
+        let hops: Vec<HopTag> =
+            [self.tag].into_iter().chain(relays.copied()).chain([nowhere]).collect();
+        let packet = Packet {
+            number: 0,
+            flow,
+            hops_left: (hops.len() as u8).saturating_add(SPARE_HOPS + 1),
+            patches: limits::PATCHES,
+            position: 0,
+            path: List::new(&hops),
+            frame: Opaque::default(),
+        };
+        let until = now + limits::PACKET_TIME;
+        self.forward(now, Waiting { packet, next: 0, ingress: None, until });
     }
 
     /// The flows that may send over `link` now, as their best path begins there: those behind

@@ -1,5 +1,6 @@
 //! A session over relays: the paths it may take, and whether they work.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -11,23 +12,32 @@ use mesh_wire::{FindKey, HopTag, Time, limits};
 pub(crate) struct Path {
     pub(crate) hops: Vec<HopTag>,
     pub(crate) cost: u32,
-    /// How many of its relays said that packets reach them, if they were asked.
-    reached: Option<usize>,
+    /// How far packets get on it, if that was asked.
+    asked: Option<Asked>,
+}
+
+/// What the relays of a path said when they were asked whether packets reach them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    at: Time,
+    /// How many of them packets reach.
+    reached: usize,
 }
 
 impl Path {
     pub(crate) fn new(hops: Vec<HopTag>, cost: u32) -> Self {
-        Self { hops, cost, reached: None }
+        Self { hops, cost, asked: None }
     }
 
-    /// The first relay that cannot be reached.
-    fn culprit(&self) -> Option<HopTag> {
-        self.relays().get(self.reached?).copied()
+    /// The first relay that cannot be reached, as far as those asked before `then` have said.
+    fn culprit(&self, then: Time) -> Option<HopTag> {
+        let asked = self.asked.filter(|asked| asked.at <= then)?;
+        self.relays().get(asked.reached).copied()
     }
 
-    /// The relays one of which keeps packets back.
-    fn suspects(&self) -> Vec<HopTag> {
-        self.culprit().map_or(self.relays().to_vec(), |one| [one].into())
+    /// Whether all its relays said that packets reach them.
+    fn is_reached(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.reached >= self.relays().len())
     }
 
     /// The hops between its ends.
@@ -159,7 +169,7 @@ impl Flow {
             self.held.take_if(|held| *held == question);
         }
         self.silent.clear();
-        self.paths.iter_mut().for_each(|path| path.reached = None);
+        self.paths.iter_mut().for_each(|path| path.asked = None);
         let Some(path) = self.candidate.take() else { return was_asked };
         let is_other = self.path().is_none_or(|known| !known.is_same(&path));
         self.use_first(path);
@@ -203,39 +213,52 @@ impl Flow {
         }
     }
 
-    /// How far the path in use works is asked now.
-    pub(crate) fn probe(&mut self) -> Option<&Path> {
-        let path = self.paths.first_mut()?;
-        path.reached = Some(0);
-        Some(path)
+    /// How far its paths work is asked now: of the first `count`, or of all if one was silent.
+    // spec: ROUTE-16
+    pub(crate) fn probe(&mut self, now: Time, count: usize) -> Vec<Path> {
+        let count = count.max(self.doubted());
+        let unknown = self.paths.iter_mut().take(count).filter(|path| path.asked.is_none());
+        let asked = unknown.map(|path| {
+            path.asked = Some(Asked { at: now, reached: 0 });
+            path.clone()
+        });
+        asked.collect()
     }
 
     /// A packet got to hop number `hop` of `path` and no further. Says whether that was asked for:
-    /// then the path in use works up to there.
+    /// then the paths that begin like it work up to there.
     pub(crate) fn reached(&mut self, path: &[HopTag], hop: usize) -> bool {
-        let Some(known) = self.paths.first_mut() else { return false };
-        let was_asked = hop > 0
-            && known.hops.get(1..=hop) == path.get(1..=hop)
-            && known.hops.get(hop + 1) != path.get(hop + 1);
-        if was_asked {
-            known.reached = known.reached.map(|furthest| furthest.max(hop));
+        let is_meant = |known: &&mut Path| {
+            hop > 0
+                && known.hops.get(1..=hop) == path.get(1..=hop)
+                && known.hops.get(hop + 1) != path.get(hop + 1)
+        };
+        let mut was_asked = false;
+        for known in self.paths.iter_mut().filter(is_meant) {
+            if let Some(asked) = &mut known.asked {
+                asked.reached = asked.reached.max(hop);
+            }
+            was_asked = true;
         }
         was_asked
     }
 
-    /// Leaves the path in use for the one that shares least with it; none with the relay that is
-    /// known not to work. Returns the relays one of which is to blame.
+    /// Leaves the path in use for one on which all relays can be reached, or else for the one that
+    /// shares least with those left before; none with a relay that is known not to work. Returns
+    /// who is to blame: of each group, one.
     // spec: ROUTE-16
-    pub(crate) fn turn(&mut self, now: Time) -> Vec<HopTag> {
+    pub(crate) fn turn(&mut self, now: Time, slowness: Duration) -> Vec<Vec<HopTag>> {
+        let then = Time(now.0.saturating_sub((self.patience(slowness) / 2).as_micros() as u64));
         let Some(left) = self.drop_path() else { return Vec::new() };
-        if let Some(culprit) = left.culprit() {
-            self.paths.retain(|path| !path.hops.contains(&culprit));
-        }
-        let suspects = left.suspects();
+        let known = self.paths.iter().chain([&left]).filter_map(|path| path.culprit(then));
+        let culprits: BTreeSet<HopTag> = known.collect();
+        self.paths.retain(|path| !path.hops.iter().any(|tag| culprits.contains(tag)));
+        let unknown = left.culprit(then).is_none().then(|| left.relays().to_vec());
+        let suspects = culprits.into_iter().map(|one| [one].into()).chain(unknown).collect();
         self.silent.push(left);
         let shared = |path: &Path| {
             let failed = self.silent.iter().flat_map(Path::relays);
-            failed.filter(|tag| path.relays().contains(tag)).count()
+            (!path.is_reached(), failed.filter(|tag| path.relays().contains(tag)).count())
         };
         if let Some(next) = self.paths.iter().min_by_key(|path| shared(path)).cloned() {
             self.use_first(next);
@@ -308,15 +331,34 @@ impl Flow {
         wake.into_iter().flatten().min().unwrap_or(self.used)
     }
 
-    /// When to ask how far the path in use works.
+    /// When to ask how far the paths work of which that is not known.
     fn probe_at(&self, slowness: Duration) -> Option<Time> {
-        let is_unknown = self.paths.first().is_some_and(|path| path.reached.is_none());
-        self.unanswered.filter(|_| is_unknown).map(|since| since + self.patience(slowness) / 2)
+        let is_unknown = self.paths.iter().take(self.doubted()).any(|path| path.asked.is_none());
+        let wait = match self.is_wary() {
+            true => Duration::ZERO,
+            false => self.patience(slowness) / 2,
+        };
+        self.unanswered.filter(|_| is_unknown).map(|since| since + wait)
     }
 
     /// When the path in use is left.
     fn turn_at(&self, slowness: Duration) -> Option<Time> {
-        self.unanswered.map(|since| since + self.patience(slowness))
+        let wait = match self.is_wary() {
+            true => self.patience(slowness) / 2,
+            false => self.patience(slowness),
+        };
+        self.unanswered.map(|since| since + wait)
+    }
+
+    /// Whether another path was silent since the last answer: then this one may be, too.
+    // spec: ROUTE-16
+    fn is_wary(&self) -> bool {
+        self.doubts > 0 || !self.silent.is_empty()
+    }
+
+    /// Of how many paths it is asked how far they work when no answer comes.
+    fn doubted(&self) -> usize {
+        if self.is_wary() { limits::PATHS } else { 1 }
     }
 
     /// How long an answer is waited for: less when none ever came, more over a long way or where

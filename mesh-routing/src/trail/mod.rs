@@ -396,11 +396,12 @@ impl Trails {
 
     /// Nothing answers over the path in use: the next is tried, or another looked for.
     fn doubt(&mut self, now: Time, link: LinkId) {
+        let slowness = self.slowness();
         let Some(flow) = self.flows.get_mut(&link) else { return };
-        let suspects = flow.turn(now);
-        self.repute.blame(now, &suspects);
+        let suspects = flow.turn(now, slowness);
+        suspects.iter().for_each(|suspects| self.repute.blame(now, suspects));
         if flow.path().is_some() {
-            return;
+            return self.probe(now, link);
         }
         flow.leave();
         let key = flow.key;

@@ -61,6 +61,13 @@ impl Repute {
         self.blamed.truncate(BLAMED);
     }
 
+    /// Whether somebody was to blame alone.
+    pub(crate) fn has_culprits(&self, now: Time) -> bool {
+        let fresh =
+            |(_, score, since): &(HopTag, u32, Time)| *score >= BLAME && now < *since + LIFE;
+        self.blamed.iter().any(fresh)
+    }
+
     /// Who is to blame, the worst first.
     pub(crate) fn blamed(&self, now: Time) -> impl Iterator<Item = HopTag> {
         let fresh = self.blamed.iter().filter(move |(_, _, since)| now < *since + LIFE);

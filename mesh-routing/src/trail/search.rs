@@ -48,8 +48,10 @@ pub(crate) enum Wanted {
 pub enum Scope {
     /// No further than a few hops.
     Near,
-    /// Everywhere, and once more.
+    /// Everywhere, and then once more.
     Full,
+    /// Everywhere.
+    Once,
     /// Everywhere at once, and for several sessions.
     Wide,
 }
@@ -58,7 +60,7 @@ impl Scope {
     /// How many of those who answer are wanted.
     pub(crate) fn sessions(self) -> usize {
         match self {
-            Self::Near | Self::Full => 1,
+            Self::Near | Self::Full | Self::Once => 1,
             Self::Wide => usize::from(limits::ANSWERS),
         }
     }
@@ -91,8 +93,9 @@ fn stages(wanted: Wanted, scope: Scope, led: Led) -> &'static [Stage] {
             &[Stage::Led(NEAR), Stage::Everywhere, Stage::Again]
         }
         (Wanted::Anybody, Scope::Full, Led::No) => &[Stage::Everywhere, Stage::Again],
+        (Wanted::Anybody, Scope::Once, Led::Yes) => &[Stage::Led(NEAR), Stage::Everywhere],
         (Wanted::Anybody, Scope::Wide, Led::Yes) => &[Stage::Led(0), Stage::Everywhere],
-        (Wanted::Anybody, Scope::Wide, Led::No) => &[Stage::Everywhere],
+        (Wanted::Anybody, Scope::Once | Scope::Wide, Led::No) => &[Stage::Everywhere],
     }
 }
 

@@ -101,7 +101,8 @@ fn why(why: Why) -> &'static str {
 fn reach(why: Why) -> &'static str {
     match why.scope() {
         Scope::Near => "within a few hops",
-        Scope::Full => "everywhere",
+        Scope::Full => "everywhere, twice",
+        Scope::Once => "everywhere",
         Scope::Wide => "everywhere, for several",
     }
 }

@@ -1,6 +1,7 @@
 //! How a node finds out which relay keeps its packets, and leads its paths around it.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use mesh_routing::{Relaying, Scope, TrailEvent};
@@ -114,6 +115,79 @@ fn a_question_is_asked_again_over_the_next_path_and_then_another_is_looked_for()
     node.hear(3, found(&questions[0], &[tag(3), tag(9)]));
     assert_eq!(node.router.routed_over(node.now, LinkId(3), LinkId(0)), [link]);
     assert_eq!(node.router.take_held(link), Some(Bytes::from_static(b"question")));
+}
+
+/// After the first silent path all others are asked how far they work: one that does is used next,
+/// and each relay that keeps packets back is known, whichever path it is on.
+// spec: ROUTE-16
+#[test]
+fn after_one_silent_path_one_that_works_is_used_next_and_all_bad_relays_are_avoided() {
+    let mut node = Alone::among(5);
+    assert!(node.router.seek(node.now, KEY, Scope::Full));
+    let question = node.finds(1).pop().unwrap();
+    (1..=4)
+        .for_each(|link| node.hear(link, found(&question, &[tag(link), tag(link + 5), tag(10)])));
+    let Some(TrailEvent::Up { link, .. }) = node.events().pop() else { panic!() };
+    (1..=5).for_each(|other| drop(node.says(other)));
+    ask(&mut node, link, 1);
+    node.wait(limits::TURN_TIME / 2);
+    let probes = |node: &mut Alone| [1, 2, 3, 4].map(|link| node.acknowledged(link));
+    assert_eq!(probes(&mut node).map(|sent| sent.len()), [2, 0, 0, 0], "only the one in use");
+    node.wait(limits::TURN_TIME / 2);
+    assert_eq!(node.router.routed_over(node.now, LinkId(2), LinkId(0)), [link]);
+    let [_, second, third, fourth] = probes(&mut node);
+    assert_eq!([second.len(), third.len(), fourth.len()], [2; 3], "all others, at once");
+    node.hear(3, no_further(&third[0]));
+    fourth.iter().for_each(|probe| node.hear(4, no_further(probe)));
+    node.wait(limits::TURN_TIME / 2);
+    let used = [2, 3, 4].map(|over| node.router.routed_over(node.now, LinkId(over), LinkId(0)));
+    assert_eq!(used, [vec![], vec![], vec![link]]);
+    node.wait(limits::TURN_TIME / 2);
+    let question = node.finds(5).pop().expect("it looks for another path");
+    // The third path works up to its last relay; behind the last of the fourth there is no answer.
+    let avoided: BTreeSet<HopTag> = question.avoid.iter().collect();
+    assert_eq!(avoided, BTreeSet::from([tag(1), tag(2), tag(8), tag(9)]));
+}
+
+/// Where one relay is known to keep packets back, others may: all paths are asked from the first.
+// spec: ROUTE-16
+#[test]
+fn who_knows_a_bad_relay_asks_along_all_paths_at_once() {
+    let (mut node, first) = asking(&[tag(1), tag(7), tag(9)]);
+    node.wait(limits::TURN_TIME / 2);
+    assert_eq!(node.acknowledged(1).len(), 2);
+    node.wait(limits::TURN_TIME / 2);
+    node.router.close(first);
+    assert!(node.router.seek(node.now, KEY, Scope::Full));
+    let question = node.finds(2).pop().unwrap();
+    assert_eq!(hops(&question.avoid), [tag(1)]);
+    (2..=3).for_each(|link| node.hear(link, found(&question, &[tag(link), tag(link + 5), tag(9)])));
+    let Some(TrailEvent::Up { link, .. }) = node.events().pop() else { panic!() };
+    drop((node.says(2), node.says(3)));
+    ask(&mut node, link, 2);
+    node.wait(limits::TURN_TIME / 2);
+    assert_eq!([2, 3].map(|link| node.acknowledged(link).len()), [2, 2]);
+}
+
+/// An answer may be on its way yet.
+// spec: ROUTE-16
+#[test]
+fn a_path_that_was_asked_about_a_moment_ago_is_not_judged() {
+    let mut node = Alone::among(3);
+    assert!(node.router.seek(node.now, KEY, Scope::Full));
+    let question = node.finds(1).pop().unwrap();
+    node.hear(1, found(&question, &[tag(1), tag(8), tag(9)]));
+    let Some(TrailEvent::Up { link, .. }) = node.events().pop() else { panic!() };
+    ask(&mut node, link, 1);
+    node.wait(limits::TURN_TIME);
+    // The search for another path leads to one at once, and to a third shortly before it is left.
+    let question = node.finds(2).pop().unwrap();
+    node.hear(2, found(&question, &[tag(2), tag(7), tag(9)]));
+    ask(&mut node, link, 2);
+    node.wait(limits::TURN_TIME / 2 - Duration::from_millis(10));
+    node.hear(3, found(&question, &[tag(3), tag(6), tag(9)]));
+    node.wait(Duration::from_millis(10));
+    assert_eq!(node.router.routed_over(node.now, LinkId(3), LinkId(0)), [link]);
 }
 
 /// Who is avoided and does not care, is not heard by its neighbours.

@@ -105,6 +105,24 @@ fn r_02_a_grey_hole_is_left_after_three_losses() {
     }
 }
 
+/// All short paths lead over relays that turn bad while they are used; the session moves on to the
+/// long one.
+// spec: ROUTE-16
+#[test]
+fn r_02_a_session_survives_when_every_short_path_has_a_grey_hole() {
+    for seed in seeds(16) {
+        let short = (1..=4).flat_map(|relay| [(0, relay), (relay, 8)]);
+        let links: Vec<_> = short.chain([(0, 5), (5, 6), (6, 7), (7, 8)]).collect();
+        let mut net = net(seed, 9, &links);
+        let routed = meet(&mut net, 0, 8);
+        assert!(calls(&mut net, 0, 8, (b"before", 5)), "seed {seed}");
+        (1..=4).for_each(|hole| turn(&mut net, hole, SWALLOWS, LIES_ABOUT_COSTS));
+        assert!(calls(&mut net, 0, 8, (b"after", 10)), "seed {seed}: nothing gets through");
+        assert_eq!(net.node(0).open(), [routed], "seed {seed}: it is the same session");
+        assert_eq!(net.node(0).router.relays(routed), Some(3));
+    }
+}
+
 /// Nobody becomes the end of a session but who holds the key: an answer with a neighbour's proof,
 /// a path that ends elsewhere, a presence with somebody's token and tag open nothing.
 // spec: ROUTE-3, ROUTE-8, ROUTE-15
