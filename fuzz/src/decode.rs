@@ -9,8 +9,8 @@ use mesh_wire::codec::Reader;
 use mesh_wire::handshake::{Answer, Introduction, Retry};
 use mesh_wire::invite::{ChannelLink, WriterLink};
 use mesh_wire::message::sync::{
-    Checkpoint, Enclosure, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, Parents,
-    Retract, SealedBody, Unsealing,
+    Author, Checkpoint, Enclosure, EpochKeys, Genesis, Grant, ItemHeader, Letter, Origins, Parents,
+    Retract, SealedBody, Unsealing, Withdrawal,
 };
 use mesh_wire::message::{Beacon, Message, read_frame};
 use mesh_wire::origin::{BundleProof, OriginHead};
@@ -64,6 +64,8 @@ pub fn genesis(data: &[u8]) {
     identity::<Enclosure>(data);
     identity::<Unsealing>(data);
     identity::<Parents>(data);
+    identity::<Author>(data);
+    identity::<Withdrawal>(data);
 }
 
 /// A name that a stranger chose.

@@ -51,7 +51,7 @@ fn command_sync(nodes: [&mut Sync<MemoryStore>; 2], now: Now, source: &mut Sourc
         return;
     }
     let channel = source.pick(&channels);
-    match source.byte() % 7 {
+    match source.byte() % 9 {
         0 => reader.follow(now, channel).expect("there are few channels"),
         // Refused where it is not followed.
         1 => drop(reader.unfollow(now, &channel)),
@@ -69,7 +69,17 @@ fn command_sync(nodes: [&mut Sync<MemoryStore>; 2], now: Now, source: &mut Sourc
         }
         // Refused where there is no such item.
         5 => drop(publisher.retract(now, &channel, &[u64::from(source.byte())])),
-        _ => check(publisher, reader, &channel),
+        6 => check(publisher, reader, &channel),
+        7 => {
+            let name = Label::new("green").expect("a plain name");
+            publisher.create_board(now, &name).expect("there are few channels");
+        }
+        // Refused where it is no board that is known.
+        _ => {
+            let (content, name) = (Content::Inline(source.bytes()), Label::default());
+            let item = NewItem { kind: ItemKind::Text, name, content, expires: None };
+            drop(reader.publish(now, &channel, vec![item]));
+        }
     }
 }
 
@@ -107,7 +117,8 @@ fn check(publisher: &Sync<MemoryStore>, reader: &Sync<MemoryStore>, channel: &Ch
     };
     // What was retracted the reader may not have heard of.
     let both = |item: &ItemStatus| [reader, publisher].iter().all(|it| is_here(it, item.number));
-    for item in items.into_iter().filter(both) {
+    // Notes have other numbers everywhere.
+    for item in items.into_iter().filter(|item| !item.is_note).filter(both) {
         let [theirs, ours] = [reader, publisher].map(|sync| content(sync, channel, &item));
         assert!(theirs == ours, "item {} differs", item.number);
     }

@@ -125,6 +125,8 @@ pub struct ChannelStatus {
     pub catching_up: bool,
     /// Whether only those read it who may write in it.
     pub private: bool,
+    /// Whether it is a board: everybody writes in it.
+    pub open: bool,
     /// Whether no neighbour finds out by asking that it is here.
     pub hidden: bool,
     /// When its owner last said how far it is, in milliseconds since 1970, if that was a promise to
@@ -233,8 +235,11 @@ pub struct Item {
     pub seq: u64,
     /// The key that signed it, in hexadecimal.
     pub author: String,
-    /// The name under which its author was let in; empty for whoever made the channel.
+    /// The name under which its author was let in; empty for whoever made the channel. On a board,
+    /// what the author goes by: others may use the same name.
     pub writer: String,
+    /// Whether it is a note on a board.
+    pub note: bool,
     /// Whether it counts: it does not if its author wrote it after the right to had ended.
     pub valid: bool,
     /// Whether it came when items that stand behind it had been told: only where items are told in

@@ -166,6 +166,22 @@ impl Mesh {
         self.channel(id).await
     }
 
+    /// A new board: a channel in which everybody writes who knows its link, under any name.
+    pub async fn create_board(&self, name: &str) -> Result<api::ChannelStatus, Error> {
+        let name = channel_name(name)?;
+        let id = self.command(move |sync, now| sync.create_board(now, &name)).await??;
+        self.channel(id).await
+    }
+
+    /// Changes what this node goes by in what it writes on a board from now on.
+    pub async fn sign_as(&self, board: ChannelId, name: &str) -> Result<api::ChannelStatus, Error> {
+        let name = Label::new(name).map_err(|bad| {
+            Error::new(ErrorKind::Usage, format!("nobody can go by {name:?}: {bad}"))
+        })?;
+        self.command(move |sync, now| sync.sign_as(now, &board, name)).await??;
+        self.channel(board).await
+    }
+
     /// Every channel, own and followed.
     pub async fn channels(&self) -> Result<Vec<api::ChannelStatus>, Error> {
         self.ask(|node, _, _| report::channels(node.sync())).await

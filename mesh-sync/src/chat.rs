@@ -42,12 +42,14 @@ impl<S: Store> Sync<S> {
             for number in (start..core::mem::replace(&mut end, start)).rev() {
                 let seq = arrival.seq_of(number);
                 let Some((item, _)) = self.read_at(&at, seq, number)? else { continue };
-                let parents = parents::of(at.log, &item.header);
+                let parents =
+                    if item.is_note { Vec::new() } else { parents::of(at.log, &item.header) };
                 let time = plausible(item.header.time, arrival.when);
                 let place = Place { log: at.log, seq };
                 entries.push(Entry { place, time, parents, content: item });
             }
         }
+        arrange(&mut entries);
         let (mut placed, mut is_late) = (Vec::new(), false);
         for item in order(entries).into_iter().rev().filter(|item| is_content(item.header.kind)) {
             match item.number < shown {
@@ -58,6 +60,14 @@ impl<S: Store> Sync<S> {
         placed.reverse();
         Ok(placed)
     }
+}
+
+/// Notes have no order but that of their times: they stand as in a log that has it.
+// spec: SYNC-50
+fn arrange(entries: &mut [Entry<ItemStatus>]) {
+    let mut notes: Vec<_> = entries.iter_mut().filter(|entry| entry.content.is_note).collect();
+    notes.sort_by_key(|note| (note.time, note.content.writer, note.content.header.hash));
+    (0..).zip(notes).for_each(|(seq, note)| note.place.seq = seq);
 }
 
 /// When something may have been written that came in at `when` (0 if nobody knows).

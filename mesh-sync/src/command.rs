@@ -124,6 +124,14 @@ pub enum Refused {
     /// Somebody else wrote it, and somebody else owns the channel.
     #[error("only who wrote an item, or the channel's owner, retracts it")]
     NotYourItem,
+    /// Not everybody may write in it.
+    #[error(
+        "only on a board, which `mesh channel new --open` makes, people choose their own names"
+    )]
+    NotOpen,
+    /// A board keeps notes that are newer than what this node would write now.
+    #[error("the board is full of notes that are newer: is the clock of this device right?")]
+    Overtaken,
     /// The store no longer has what was signed.
     #[error("the channel is damaged on disk")]
     Damaged,
@@ -155,6 +163,28 @@ impl<S: Store> Sync<S> {
         self.create(now, name, Readers::Members)
     }
 
+    /// Makes a board: a channel in which everybody writes who knows it. Durable when this returns.
+    // spec: SYNC-62
+    pub fn create_board(&mut self, now: Now, name: &ChannelName) -> Result<ChannelId, Refused> {
+        self.is_open()?;
+        self.has_room_for_a_channel()?;
+        let made = self.library.create_board(now.unix, name, &mut self.rng);
+        self.created(now, made)
+    }
+
+    /// Changes what this node goes by in what it writes on a board from now on.
+    // spec: SYNC-62
+    pub fn sign_as(
+        &mut self,
+        now: Now,
+        board: &ChannelId,
+        name: ChannelName,
+    ) -> Result<(), Refused> {
+        self.is_open()?;
+        let named = self.library.sign_as(board, name);
+        self.durable(now, named)
+    }
+
     fn create(
         &mut self,
         now: Now,
@@ -164,6 +194,14 @@ impl<S: Store> Sync<S> {
         self.is_open()?;
         self.has_room_for_a_channel()?;
         let made = self.library.create(now.unix, (name, readers), &mut self.rng);
+        self.created(now, made)
+    }
+
+    fn created(
+        &mut self,
+        now: Now,
+        made: Result<ChannelId, Refused>,
+    ) -> Result<ChannelId, Refused> {
         let id = self.durable(now, made)?;
         self.share();
         self.arrived(now.time, &id, Kept { numbers: 0..1, rules: Rules::New });
@@ -246,8 +284,8 @@ impl<S: Store> Sync<S> {
         Ok(())
     }
 
-    /// Appends items to this node's log of a channel, under one signature, and tells their numbers.
-    /// They are durable when this returns.
+    /// Appends items to this node's log of a channel, under one signature, or writes them on a
+    /// board, and tells their numbers. They are durable when this returns.
     pub fn publish(
         &mut self,
         now: Now,
@@ -255,6 +293,10 @@ impl<S: Store> Sync<S> {
         items: Vec<NewItem>,
     ) -> Result<Range<u64>, Refused> {
         self.is_open()?;
+        if self.library.board(channel).is_some() {
+            let posted = self.library.post(now.unix, channel, items, &mut self.rng);
+            return self.posted(now, channel, posted);
+        }
         let published = self.library.publish(now.unix, channel, items, &mut self.rng);
         self.written(now, channel, published)
     }
@@ -269,6 +311,10 @@ impl<S: Store> Sync<S> {
         numbers: &[u64],
     ) -> Result<Range<u64>, Refused> {
         self.is_open()?;
+        if self.library.board(channel).is_some() {
+            let withdrawn = self.library.withdraw(now.unix, channel, numbers);
+            return self.posted(now, channel, withdrawn);
+        }
         let retracted = self.library.retract(now.unix, channel, numbers);
         self.written(now, channel, retracted)
     }

@@ -310,6 +310,7 @@ impl<S: Store> Sync<S> {
         let Kept { numbers: Range { start, end }, rules } = kept;
         if start == 0 {
             self.events.tell(Event::ChannelKnown { channel: *id });
+            self.has_opened(id);
         }
         self.events.tell(Event::NewItems { channel: *id, first: start, count: end - start });
         self.peers.values_mut().for_each(|peer| peer.changed(id));

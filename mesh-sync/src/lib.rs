@@ -21,6 +21,7 @@
 //! | which groups are asked of whom | `fetch` |
 //! | how a plain web server takes a neighbour's place | `origin` |
 //! | how two peers find out in what two sets differ | [`set`] |
+//! | what is written on boards, and how that spreads | `board`, `library/notes` |
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -33,6 +34,7 @@ extern crate std;
 
 mod authority;
 pub mod blob;
+mod board;
 mod channel;
 mod chat;
 mod clear;

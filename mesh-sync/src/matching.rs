@@ -10,7 +10,7 @@ use mesh_wire::message::sync::{Blinded, Evaluated, Share};
 use mesh_wire::{ChannelId, Fault, LinkId, Time};
 
 use crate::channel::{Channel, Visibility};
-use crate::peer::guesses::Guesses;
+use crate::peer::allowance::Allowance;
 use crate::serve::LIST_OVERHEAD;
 use crate::store::Store;
 use crate::sync::Sync;
@@ -92,7 +92,7 @@ impl<S: Store> Sync<S> {
         }
         let tokens: Vec<_> = share.tokens.iter().collect();
         let guesses = peer.slots.guesses(&tokens);
-        if !Guesses::spend(now, [&mut peer.guesses, &mut self.guesses], guesses) {
+        if !Allowance::spend(now, [&mut peer.guesses, &mut self.guesses], guesses) {
             return;
         }
         peer.acknowledge(share.serial);
@@ -145,7 +145,7 @@ impl<S: Store> Sync<S> {
     ) -> Result<(), Fault> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         let both = [&mut peer.guesses, &mut self.guesses];
-        if Guesses::spend(now, both, question.points.len()) {
+        if Allowance::spend(now, both, question.points.len()) {
             let points = peer.slots.answer(question.points.iter())?;
             peer.answer = Some(Evaluated { serial: question.serial, points: List::new(&points) });
         }

@@ -87,8 +87,8 @@ impl<S: Store> Sync<S> {
             SyncMessage::Blinded(question) => self.take_question(now, link, &question)?,
             SyncMessage::Evaluated(answer) => self.take_answer(link, &answer)?,
             SyncMessage::Fork(fork) => self.take_fork(link, fork)?,
-            // No channel is a set yet: the message names a place that holds none.
-            SyncMessage::Reconcile(_) => {}
+            SyncMessage::Reconcile(step) => self.take_reconcile(now, link, step)?,
+            SyncMessage::Notes(notes) => self.take_notes(now, link, &notes)?,
         }
         Ok(())
     }

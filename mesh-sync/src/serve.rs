@@ -67,6 +67,9 @@ impl<S: Store> Sync<S> {
         if let Some(message) = self.about_a_channel(now, link, room)? {
             return Ok(Some(message));
         }
+        if let Some(message) = self.next_of_boards(now, link, room) {
+            return Ok(Some(message));
+        }
         if let Some(answer) = self.answer(now, link)? {
             return Ok(Some(answer.into()));
         }
@@ -322,7 +325,7 @@ impl<S: Store> Sync<S> {
     }
 
     /// Content of a channel goes to a neighbour.
-    fn gave(&mut self, channel: Option<ChannelId>, bytes: u64) {
+    pub(crate) fn gave(&mut self, channel: Option<ChannelId>, bytes: u64) {
         if let Some(channel) = channel {
             self.library.exchanged(&channel, |sums| sums.given = sums.given.saturating_add(bytes));
         }

@@ -10,6 +10,7 @@ use mesh_wire::message::sync::{Item, ItemHeader, Right, Unsealing};
 use mesh_wire::{ChannelId, Hash, LinkId, UnixTime};
 
 use crate::blob::{BlobId, PageId};
+use crate::board::{NOTES, note};
 use crate::channel::account::{Exchange, Policy};
 use crate::channel::charter::{Promise, Writer};
 use crate::channel::epoch::Opened;
@@ -56,6 +57,8 @@ pub struct ChannelStatus {
     pub damaged: bool,
     /// Only its members read what is written in it.
     pub private: bool,
+    /// It is a board: everybody writes in it.
+    pub open: bool,
     /// Who may find out that it is here.
     pub visibility: Visibility,
     /// By when its owner is to say something newer, if it has promised that.
@@ -118,6 +121,8 @@ pub struct ItemStatus {
     pub writer: WriterId,
     /// How people know the writer; empty for the first owner.
     pub writer_name: ChannelName,
+    /// Whether it is a note on a board: its writer has chosen that name, and others may have it.
+    pub is_note: bool,
     /// Whether it counts: a writer's right had not ended before it.
     pub is_valid: bool,
     /// Its writer had read something that is not here.
@@ -231,13 +236,15 @@ impl<S: Store> Sync<S> {
 
     /// The channels of which one end of this link lacks something that the other has.
     pub fn unfinished(&self, link: LinkId) -> impl Iterator<Item = ChannelId> {
-        let matched = self.peers.get(&link).into_iter().flat_map(|peer| &peer.matched);
-        let is_unfinished = |(id, matched): &(&ChannelId, &Matched)| {
+        let peer = self.peers.get(&link);
+        let matched = peer.into_iter().flat_map(|peer| &peer.matched);
+        let is_unfinished = move |(id, matched): &(&ChannelId, &Matched)| {
             let Some(channel) = self.library.channels.get(*id) else { return false };
             let differs = |log: u32| {
                 matched.theirs(log).map(|theirs| theirs.size) != Some(channel.valid(log))
             };
-            (0..channel.logs.len() as u32).any(differs)
+            let differs_here = peer.is_some_and(|peer| peer.is_comparing(id));
+            differs_here || (0..channel.logs.len() as u32).any(differs)
         };
         matched.filter(is_unfinished).map(|(id, _)| *id)
     }
@@ -363,6 +370,7 @@ impl<S: Store> Sync<S> {
             catching_up: matched.any(Matched::is_catching_up),
             damaged: channel.damaged,
             private: channel.charter.is_private(),
+            open: channel.board.is_some(),
             visibility: channel.visibility,
             promise: channel.charter.promise().cloned(),
             forked: channel.is_frozen(),
@@ -396,10 +404,14 @@ impl<S: Store> Sync<S> {
         if seq >= known.size(at.log) {
             return Ok(None);
         }
-        let writer = known.charter.writer(at.log).ok_or_else(damaged)?;
-        let item = self.library.item(at, seq)?.ok_or_else(damaged)?;
+        let is_note = at.log == NOTES;
+        let Some(item) = self.library.item(at, seq)? else {
+            // Of a note that has gone nothing stays.
+            return if is_note { Ok(None) } else { Err(damaged().into()) };
+        };
         let body = item.body.bytes().clone();
         let header = header(item)?;
+        let (writer, writer_name, most) = author(known, at.log, &header).ok_or_else(damaged)?;
         let is_sealed = known.charter.is_private() && is_content(header.kind);
         // Only letters enclose what is read in their place.
         let blob = BlobId::of(&header).filter(|blob| is_sealed || blob.hash == header.hash);
@@ -429,16 +441,17 @@ impl<S: Store> Sync<S> {
         };
         let Opened { header, body, unsealing } =
             opened.unwrap_or(Opened { header, body, unsealing: None });
-        let named = parents::of(at.log, &header);
+        let named = if is_note { Vec::new() } else { parents::of(at.log, &header) };
         let (is_pinned, unfetched) = match blob {
             Some(blob) => self.prospects(&at.channel, &blob)?,
             None => (false, None),
         };
         let status = ItemStatus {
             number,
-            writer: writer.key,
-            writer_name: writer.name.clone(),
-            is_valid: seq < writer.most,
+            writer,
+            writer_name,
+            is_note,
+            is_valid: seq < most,
             expires: expiry(&header),
             has_gap: named.iter().any(|parent| parent.seq >= known.valid(parent.log)),
             header,
@@ -450,6 +463,20 @@ impl<S: Store> Sync<S> {
         };
         Ok(Some((status, body)))
     }
+}
+
+/// Who wrote an item of a log, under which name, and how many items of it count.
+fn author(
+    channel: &Channel,
+    log: u32,
+    header: &ItemHeader,
+) -> Option<(WriterId, ChannelName, u64)> {
+    if log == NOTES {
+        let author = note::author(header)?;
+        return Some((author.key, author.name, u64::MAX));
+    }
+    let writer = channel.charter.writer(log)?;
+    Some((writer.key, writer.name.clone(), writer.most))
 }
 
 fn header(item: Item) -> Result<ItemHeader, StoreError> {

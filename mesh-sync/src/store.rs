@@ -95,11 +95,14 @@ pub enum Table {
     Expiries = 19,
     /// Channel → nothing: it is offered to no neighbour.
     Hidden = 20,
+    /// (channel, note) → where the note is, and its signature. (channel, note, key) → nothing: who
+    /// has that key has taken the note away. Channel → what else is known of the board.
+    Notes = 21,
 }
 
 impl Table {
     /// Every table, by their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Channels,
         Self::Items,
         Self::Nodes,
@@ -121,6 +124,7 @@ impl Table {
         Self::Lacking,
         Self::Expiries,
         Self::Hidden,
+        Self::Notes,
     ];
 }
 

@@ -18,7 +18,7 @@ use crate::health::Health;
 use crate::library::Library;
 use crate::origin::Origins;
 use crate::peer::Peer;
-use crate::peer::guesses::Guesses;
+use crate::peer::allowance::Allowance;
 use crate::peer::slots::Slots;
 use crate::peer::turns::Class;
 use crate::store::{Store, StoreError};
@@ -32,7 +32,7 @@ pub struct Sync<S: Store> {
     pub(crate) health: Health,
     pub(crate) origins: Origins,
     /// How often all others together may still guess what is followed here.
-    pub(crate) guesses: Guesses,
+    pub(crate) guesses: Allowance,
     pub(crate) rng: Rng,
     /// The owner's clock when the last input came.
     pub(crate) unix: UnixTime,
@@ -60,7 +60,7 @@ impl<S: Store> Sync<S> {
             events: Events::default(),
             health: Health::default(),
             origins: Origins::new(rng.fork("origins")),
-            guesses: Guesses::of_all(),
+            guesses: Allowance::of_all(),
             rng,
             unix: UnixTime(0),
             unsettled: BTreeSet::new(),
@@ -184,7 +184,10 @@ impl<S: Store> Sync<S> {
             return if self.health.is_due(now) { self.reopen(now) } else { Ok(()) };
         }
         if self.health.has_room_again(now) {
-            self.peers.values_mut().for_each(|peer| peer.hungry = true);
+            for peer in self.peers.values_mut() {
+                peer.hungry = true;
+                peer.compare_boards();
+            }
             self.seek_all(now);
         }
         if self.commit_at.is_some_and(|at| at <= now) {
@@ -224,11 +227,12 @@ impl<S: Store> Sync<S> {
                 }
             }
             peer.served.chores(now);
+            peer.chores_of_boards(now);
         }
         self.restart_streams(now);
         self.fetch.chores(now, &mut self.peers);
-        let is_waiting =
-            self.fetch.is_waiting(&self.peers) || self.peers.values().any(Peer::is_waiting);
+        let is_waiting = self.fetch.is_waiting(&self.peers)
+            || self.peers.values().any(|peer| peer.is_waiting(now));
         self.chores_at = is_waiting.then_some(now + limits::CHORE_TIME);
     }
 
@@ -239,6 +243,8 @@ impl<S: Store> Sync<S> {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.share.hasten(now);
         peer.question.hasten(now);
+        peer.rounds.hasten(now);
+        peer.boards.values_mut().for_each(|talk| talk.said.hasten(now));
         for matched in peer.matched.values_mut() {
             matched.said.hasten(now);
             for talk in matched.logs.values_mut() {
@@ -271,7 +277,10 @@ impl<S: Store> Sync<S> {
         for class in order {
             let message = match class {
                 Class::Control => self.next_control(now, link, room)?,
-                Class::Items => self.next_items(now, link, room)?.map(SyncMessage::from),
+                Class::Items => match self.next_items(now, link, room)? {
+                    Some(items) => Some(items.into()),
+                    None => self.next_notes(now, link, room)?.map(SyncMessage::from),
+                },
                 Class::Bulk => self.next_bulk(link, room)?,
             };
             if let (Some(message), Some(peer)) = (message, self.peers.get_mut(&link)) {

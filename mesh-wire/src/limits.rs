@@ -326,6 +326,16 @@ pub const SET_WALKS: u32 = 1024;
 pub const SET_PLACES: usize = 16_384;
 /// Rounds in a row that may end with a difference before the next one compares whole hashes.
 pub const SET_ROUNDS: u32 = 2;
+/// Notes of a board that are kept, the newest: of 30 days, 500 a day. Their keys take 1.2 MB of
+/// memory for each board that is followed, and 7 MB at most whoever chose them.
+pub const BOARD_NOTES: usize = 16_384;
+/// Bytes that they may have, with headers and signatures: 1 kB each.
+pub const BOARD_BYTES: u64 = 16 << 20;
+/// How long a note stays after its time: who was away for a month has missed it.
+pub const NOTE_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a link waits to bring its next note of a board once it has brought as many as are
+/// kept: people do not write ten a second, and each costs a signature to verify.
+pub const NOTE_REFILL: Duration = Duration::from_millis(100);
 /// Longest time between a change and its commit to disk.
 pub const COMMIT_TIME: Duration = Duration::from_millis(200);
 /// Bytes written and not yet committed to disk; bytes of the index count eight times.

@@ -16,6 +16,8 @@ pub enum Context {
     LogHead,
     /// Somebody takes the right to write in a channel.
     Acceptance,
+    /// Somebody writes on a board.
+    Note,
 }
 
 impl Context {
@@ -24,6 +26,7 @@ impl Context {
         match self {
             Self::LogHead => "mesh/1 log head",
             Self::Acceptance => "mesh/1 acceptance of a right to write",
+            Self::Note => "mesh/1 note",
         }
     }
 }

@@ -31,6 +31,7 @@ PARENTS = 8
 URL_BYTES = 200
 ORIGINS = 4
 NAME_BYTES = 512
+CHANNEL_NAME_BYTES = 64
 INLINE_BYTES = 16384
 HEADER_BYTES = 1024
 RUN_ITEMS = 512
@@ -195,11 +196,13 @@ LOG_STATE = layout(log=U32, size=U64, root=HASH, state=code("Open", "Ended"))
 ITEM = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES))
 BRANCH = layout(
     size=U64, signature=SIGNATURE, peaks=many(HASH, EDGE_HASHES), edge=many(HASH, EDGE_HASHES))
+SET_KEY = layout(time=TIME, id=HASH)
+NOTE = layout(header=blob(HEADER_BYTES), body=blob(INLINE_BYTES), signature=SIGNATURE)
 SYMBOL = layout(sum=TOKEN, check=fixed(4), count=U8)
 PREFIX = layout(length=U8, nibbles=blob(SET_KEY_BYTES))
 NODE = layout(
     prefix=PREFIX, children=U16, hashes=many(HASH, 16),
-    keys=many(layout(time=TIME, id=HASH), SET_LEAF))
+    keys=many(SET_KEY, SET_LEAF))
 STEPS = {
     0x00: ("Spine", layout(
         anchor=TIME, present=U16, levels=many(layout(digest=TOKEN, digits=U8), SET_LEVELS))),
@@ -269,6 +272,7 @@ MESSAGES = {
         serial=U32, channel=U32, log=U32, end=U64, genesis=ITEM, branches=many(BRANCH, 2))),
     0x3C: ("Blinded", layout(serial=U32, points=many(HASH, OFFERED_CHANNELS))),
     0x3E: ("Evaluated", layout(serial=U32, points=many(HASH, OFFERED_CHANNELS))),
+    0x40: ("Notes", layout(serial=U32, channel=U32, since=TIME, notes=many(NOTE, RUN_ITEMS))),
 }
 
 ALONE = {
@@ -292,6 +296,8 @@ ALONE = {
     "Enclosure": layout(hash=HASH, size=U64),
     "Unsealing": layout(key=HASH, size=U64, hash=HASH),
     "Parents": layout(items=many(PLACE, PARENTS)),
+    "Author": layout(key=HASH, name=label(CHANNEL_NAME_BYTES)),
+    "Withdrawal": layout(notes=many(SET_KEY, RETRACTED_ITEMS), extensions=EXTENSIONS),
     "Introduction": INTRODUCTION,
     "Answer": layout(versions=many(U8, VERSIONS), choice=U8, introduction=INTRODUCTION),
     "Retry": layout(hello=NONCE, cookie=NONCE),

@@ -7,7 +7,9 @@ use mesh_wire::codec::{Extensions, varint};
 use mesh_wire::handshake::Answer;
 use mesh_wire::id::WriterId;
 use mesh_wire::invite::{ChannelLink, WriterLink};
-use mesh_wire::message::sync::{Checkpoint, Genesis, Grant, ItemHeader, Retract, Right};
+use mesh_wire::message::sync::{
+    Author, Checkpoint, Genesis, Grant, ItemHeader, Retract, Right, Withdrawal,
+};
 use mesh_wire::message::{Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::{ChannelId, Label, Wire};
 
@@ -35,6 +37,8 @@ pub(crate) fn of(name: &str) -> Vec<(String, Vec<u8>)> {
             ("grant".into(), smallest(|bytes| Grant::from_bytes(bytes).is_ok()).1),
             ("checkpoint".into(), smallest(|bytes| Checkpoint::from_bytes(bytes).is_ok()).1),
             ("retract".into(), smallest(|bytes| Retract::from_bytes(bytes).is_ok()).1),
+            ("author".into(), smallest(|bytes| Author::from_bytes(bytes).is_ok()).1),
+            ("withdrawal".into(), smallest(|bytes| Withdrawal::from_bytes(bytes).is_ok()).1),
         ],
         "item_header" => vec![smallest(|bytes| ItemHeader::from_bytes(bytes).is_ok())],
         "label" => numbered(["", "photos/market.jpg", "Dörfli – täglich"].map(prefixed)),
@@ -168,8 +172,8 @@ fn travelling() -> Vec<u8> {
     .concat()
 }
 
-/// A channel is made and followed, gets a text and a file, and they arrive. Commands begin with
-/// `target`.
+/// A channel is made and followed, gets a text and a file, and they arrive; and so is a board, on
+/// which both write. Commands begin with `target`.
 fn publishing(target: &[u8]) -> Vec<u8> {
     let command = |rest: &[u8]| [&[7][..], target, rest].concat();
     let exchange = [2, 0, 0, 0, 63].repeat(2);
@@ -184,6 +188,17 @@ fn publishing(target: &[u8]) -> Vec<u8> {
         &wait,
         &exchange,
         &command(&[0, 0, 5]),
+        &command(&[0, 0, 7]),
+        &command(&[0, 0, 0]),
+        &command(&[0, 1, 0]),
+        &exchange,
+        &command(&[0, 0, 8, 3, b'o', b'n', b'e']),
+        &command(&[0, 1, 8, 3, b't', b'w', b'o']),
+        &command(&[0, 0, 2, 5, b't', b'h', b'r', b'e', b'e']),
+        &command(&[0, 1, 2, 4, b'f', b'o', b'u', b'r']),
+        &exchange,
+        &wait,
+        &exchange,
     ]
     .concat()
 }

@@ -58,6 +58,9 @@ pub enum Request {
         /// Whether only those are to read it who may write in it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         private: bool,
+        /// Whether everybody is to write in it: a board.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        open: bool,
         /// Whether no neighbour is to find out about it by asking.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         hidden: bool,
@@ -152,6 +155,14 @@ pub enum Request {
         /// When it goes everywhere, in milliseconds since 1970.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_ms: Option<u64>,
+    },
+    /// Changes what this node goes by in what it writes on a board from now on:
+    /// [`Answer::Channel`].
+    SignAs {
+        /// A local name, an id or a link.
+        channel: String,
+        /// The name. Nobody vouches for it.
+        name: String,
     },
     /// Retracts the content of items: [`Answer::Item`]s as they are then.
     Retract {

@@ -15,11 +15,19 @@ fn requests_have_a_stable_form() {
     check(r#"{"examine":{"who":"news"}}"#, &Request::Examine { who: "news".into() });
     check(
         r#"{"new-channel":{"name":"a"}}"#,
-        &Request::NewChannel { name: "a".into(), private: false, hidden: false },
+        &Request::NewChannel { name: "a".into(), private: false, open: false, hidden: false },
     );
     check(
         r#"{"new-channel":{"name":"a","private":true}}"#,
-        &Request::NewChannel { name: "a".into(), private: true, hidden: false },
+        &Request::NewChannel { name: "a".into(), private: true, open: false, hidden: false },
+    );
+    check(
+        r#"{"new-channel":{"name":"a","open":true}}"#,
+        &Request::NewChannel { name: "a".into(), private: false, open: true, hidden: false },
+    );
+    check(
+        r#"{"sign-as":{"channel":"green","name":"Ada"}}"#,
+        &Request::SignAs { channel: "green".into(), name: "Ada".into() },
     );
     check(
         r#"{"follow":{"link":"mesh:a"}}"#,

@@ -53,11 +53,20 @@ impl Mesh {
         channel: ChannelId,
         items: Vec<u64>,
     ) -> Result<Vec<api::Item>, Error> {
-        let numbers = items.clone();
-        self.command(move |sync, now| sync.retract(now, &channel, &numbers)).await??;
         let mut retracted = Vec::new();
-        for number in items {
-            retracted.extend(self.items(channel, number..number + 1).await?.items);
+        for number in &items {
+            retracted.extend(self.items(channel, *number..number + 1).await?.items);
+        }
+        self.command(move |sync, now| sync.retract(now, &channel, &items)).await??;
+        for item in &mut retracted {
+            let now = self.items(channel, item.seq..item.seq + 1).await?.items.pop();
+            // Of a note nothing stays.
+            *item = now.unwrap_or_else(|| api::Item {
+                state: "retracted".into(),
+                have: 0,
+                text: String::new(),
+                ..item.clone()
+            });
         }
         Ok(retracted)
     }

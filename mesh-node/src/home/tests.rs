@@ -60,19 +60,21 @@ fn a_home_of_another_version_is_left_alone_and_junk_is_damage() {
     let temp = tempfile::tempdir().unwrap();
     drop(Home::open(temp.path()).unwrap());
     let version = temp.path().join(VERSION);
-    fs::write(&version, "4\n").unwrap();
-    refused(temp.path(), HomeFault::Version, &["newer mesh", "format is 4", "install"]);
+    fs::write(&version, "5\n").unwrap();
+    refused(temp.path(), HomeFault::Version, &["newer mesh", "format is 5", "install"]);
     fs::write(&version, "1\n").unwrap();
     refused(temp.path(), HomeFault::Version, &["older mesh", "format is 1", "--home"]);
     fs::write(&version, "2\n").unwrap();
     refused(temp.path(), HomeFault::Version, &["older mesh", "format is 2", "--home"]);
+    fs::write(&version, "3\n").unwrap();
+    refused(temp.path(), HomeFault::Version, &["older mesh", "format is 3", "--home"]);
     for junk in ["", "0\n", "1", "01\n", "+1\n", "x\n", "1\n1\n", "99999999999\n"] {
         fs::write(&version, junk).unwrap();
         refused(temp.path(), HomeFault::Damaged, &["version", "backup"]);
     }
     fs::write(&version, [0xff]).unwrap();
     refused(temp.path(), HomeFault::Damaged, &["version"]);
-    fs::write(&version, "3\n").unwrap();
+    fs::write(&version, "4\n").unwrap();
     Home::open(temp.path()).unwrap();
 }
 

@@ -114,6 +114,7 @@ impl<S: Store> Node<S> {
 pub(super) fn content(message: &SyncMessage) -> u64 {
     let bytes = match message {
         SyncMessage::Items(items) => items.items.size(),
+        SyncMessage::Notes(notes) => notes.notes.size(),
         SyncMessage::GroupData(data) => data.bytes.bytes().len(),
         SyncMessage::Share(_)
         | SyncMessage::Summary(_)

@@ -215,6 +215,7 @@ fn asks(message: &SyncMessage) -> bool {
         | SyncMessage::Summary(_)
         | SyncMessage::Want(_)
         | SyncMessage::Items(_)
+        | SyncMessage::Notes(_)
         | SyncMessage::PageAsk(_)
         | SyncMessage::PageHave(_)
         | SyncMessage::PageDrop(_)

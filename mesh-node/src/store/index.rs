@@ -275,6 +275,7 @@ const fn definition(table: Table) -> Definition {
         Table::Lacking => "lacking",
         Table::Expiries => "expiries",
         Table::Hidden => "hidden",
+        Table::Notes => "notes",
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, has_fields};
 
-const CHANNEL: [&str; 19] = [
+const CHANNEL: [&str; 22] = [
     "channel",
     "name",
     "role",
@@ -19,9 +19,12 @@ const CHANNEL: [&str; 19] = [
     "catching_up",
     "forked",
     "private",
+    "open",
     "hidden",
     "next",
     "writers",
+    "promised_ms",
+    "as_of_ms",
 ];
 
 #[test]

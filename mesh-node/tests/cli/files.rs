@@ -28,6 +28,7 @@ fn what_is_published_is_listed_and_comes_back_byte_for_byte() {
                 "seq",
                 "author",
                 "writer",
+                "note",
                 "valid",
                 "late",
                 "gap",

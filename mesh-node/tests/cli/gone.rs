@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::stage::{Stage, has_fields};
 
-const ITEM_FIELDS: [&str; 17] = [
+const ITEM_FIELDS: [&str; 18] = [
     "seq",
     "author",
     "writer",
+    "note",
     "valid",
     "time_ms",
     "kind",

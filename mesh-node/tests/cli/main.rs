@@ -1,6 +1,7 @@
 //! The program `mesh` as scripts and other programs use it: exit codes, JSON, and the control
 //! socket. Every test runs the real binary in homes of its own.
 
+mod boards;
 mod commands;
 mod doctor;
 mod errors;

@@ -23,7 +23,7 @@ const EPOCH_INFO: &[u8] = b"mesh/1 key of an epoch";
 /// No key is sealed to it.
 pub(crate) const NOBODY: SealingKey = SealingKey([0; 32]);
 /// The extension of a genesis, a grant or a writer's link that holds a [`SealingKey`].
-const SEALING: u64 = 1;
+pub(crate) const SEALING: u64 = 1;
 
 /// The key of an epoch.
 pub(crate) type EpochSecret = Zeroizing<[u8; 32]>;

@@ -21,6 +21,7 @@ use mesh_wire::origin::OriginUrl;
 use mesh_wire::sign::SigningKey;
 use mesh_wire::{ChannelId, Label, limits};
 
+use crate::board::{self, Board, NOTES};
 use crate::merkle::tree;
 use crate::status::Role;
 use crate::store::{Store, StoreError, Table, key};
@@ -74,6 +75,8 @@ pub(crate) struct Channel {
     /// The store no longer has what was signed: the channel is neither shared nor changed.
     pub(crate) damaged: bool,
     pub(crate) visibility: Visibility,
+    /// Its notes, once it is known that everybody may write in it.
+    pub(crate) board: Option<Board>,
 }
 
 impl Channel {
@@ -92,6 +95,7 @@ impl Channel {
             claim: None,
             damaged: false,
             visibility: Visibility::Open,
+            board: None,
         }
     }
 
@@ -145,6 +149,9 @@ impl Channel {
             let first = first.and_then(|bytes| Item::from_bytes(bytes).ok());
             let first = first.filter(|item| is_first(&self.id, item)).ok_or_else(rotten)?;
             self.name = Some(name(&first).ok_or_else(rotten)?);
+            if board::is_open(&first) {
+                self.board = Some(Board::load(store, &self.id)?);
+            }
         }
         self.make_room();
         for number in 0..self.logs.len() as u32 {
@@ -177,9 +184,12 @@ impl Channel {
         self.logs.get(number as usize)
     }
 
-    /// How many items of a log are here.
+    /// How many items of a log are here, or of notes have been.
     pub(crate) fn size(&self, number: u32) -> u64 {
-        self.log(number).map_or(0, Log::size)
+        match &self.board {
+            Some(board) if number == NOTES => board.record.arrived,
+            Some(_) | None => self.log(number).map_or(0, Log::size),
+        }
     }
 
     /// Every log and its number.
@@ -213,6 +223,11 @@ impl Channel {
             self.key(*number).is_some() && self.charter.most(*number) == limits::LOG_ITEMS
         };
         self.charter.writers().rfind(is_own).map(|(number, _)| number)
+    }
+
+    /// The key of whoever says who may write.
+    pub(crate) fn owner(&self) -> Option<WriterId> {
+        self.charter.writer(self.charter.control()).map(|writer| writer.key)
     }
 
     /// What this node is to it.

@@ -11,6 +11,7 @@ use mesh_wire::message::sync::{ItemHeader, Place};
 use mesh_wire::{ChannelId, UnixTime, limits};
 
 use super::Library;
+use crate::board::NOTES;
 use crate::channel::{LogId, parents};
 use crate::store::{Store, StoreError, Table, key};
 
@@ -92,6 +93,10 @@ impl<S: Store> Library<S> {
             let (first, log) = (arrival.number.max(numbers.start), arrival.at.log);
             if log == at.log {
                 break;
+            }
+            if log == NOTES {
+                end = first;
+                continue;
             }
             // What was taken out again, or does not count, was not read.
             let end = arrival.seq_of(core::mem::replace(&mut end, first));

@@ -76,7 +76,11 @@ impl<S: Store> Library<S> {
         Ok(WriterLink { channel: *id, writer, right, acceptance, name, extensions })
     }
 
-    fn new_key(&mut self, id: &ChannelId, rng: &mut Rng) -> Result<WriterId, StoreError> {
+    pub(super) fn new_key(
+        &mut self,
+        id: &ChannelId,
+        rng: &mut Rng,
+    ) -> Result<WriterId, StoreError> {
         let seed = Zeroizing::new(rng.bytes::<32>());
         let secret = Secret::from_seed(&seed);
         let writer = secret.sign.writer();
@@ -176,8 +180,8 @@ impl<S: Store> Library<S> {
         self.extend(&at, alloc::vec![item])
     }
 
-    /// Says how far all writers are, and ends what the log `ended` may do; and promises as before to
-    /// do so again.
+    /// Says how far all writers are, and ends what the log `ended` may do; and promises as before
+    /// to do so again.
     // spec: SYNC-38, SYNC-66
     pub(crate) fn check(
         &mut self,

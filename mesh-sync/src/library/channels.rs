@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mesh_wire::codec::{List, Opaque, Wire};
+use mesh_wire::codec::{Extensions, List, Opaque, Wire};
 use mesh_wire::enclosure::sealed_size;
 use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter, Place};
 use mesh_wire::origin::OriginUrl;
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::arrivals::Arrival;
 use super::{Kept, Library, Rules, gone};
 use crate::blob::BlobId;
+use crate::board::{self, Board};
 use crate::channel::epoch::Secret;
 use crate::channel::head::{self, Head};
 use crate::channel::item::{self, Checked};
@@ -69,13 +70,34 @@ impl<S: Store> Library<S> {
         (name, readers): (&ChannelName, Readers),
         rng: &mut Rng,
     ) -> Result<ChannelId, Refused> {
-        let seed = Zeroizing::new(rng.bytes::<32>());
-        let secret = Secret::from_seed(&seed);
-        let origin = secret.sign.writer();
-        let extensions = match readers {
+        let extensions = |secret: &Secret| match readers {
             Readers::Everybody => Default::default(),
             Readers::Members => secret.sealing(),
         };
+        self.found(time, (name, &extensions), rng)
+    }
+
+    /// Makes an open channel and its first item.
+    // spec: SYNC-62
+    pub(crate) fn create_board(
+        &mut self,
+        time: UnixTime,
+        name: &ChannelName,
+        rng: &mut Rng,
+    ) -> Result<ChannelId, Refused> {
+        self.found(time, (name, &|_| board::opening()), rng)
+    }
+
+    fn found(
+        &mut self,
+        time: UnixTime,
+        (name, extensions): (&ChannelName, &dyn Fn(&Secret) -> Extensions),
+        rng: &mut Rng,
+    ) -> Result<ChannelId, Refused> {
+        let seed = Zeroizing::new(rng.bytes::<32>());
+        let secret = Secret::from_seed(&seed);
+        let origin = secret.sign.writer();
+        let extensions = extensions(&secret);
         let genesis = Genesis { origin, nonce: rng.bytes(), extensions };
         let label = Label::new(name.as_str()).map_err(|_| Refused::TooLarge("the name"))?;
         let first = written(ItemKind::Genesis, time, label, genesis.to_bytes());
@@ -142,8 +164,9 @@ impl<S: Store> Library<S> {
             for (key, header) in items {
                 self.remove(Table::Items, &key)?;
                 let place = key::read_item(&key);
-                let expires = header.as_ref().and_then(gone::expiry);
-                if let (Some(moment), Some((at, seq))) = (expires, place) {
+                let header_at = header.as_ref().zip(place);
+                let ends = header_at.and_then(|(header, (at, _))| gone::end(&at, header));
+                if let (Some(moment), Some((at, seq))) = (ends, place) {
                     self.remove(Table::Expiries, &key::expiry(moment, &at, seq))?;
                 }
                 if let Some(blob) = header.as_ref().and_then(BlobId::of) {
@@ -169,6 +192,7 @@ impl<S: Store> Library<S> {
             Table::Gone,
             Table::Lacking,
             Table::Hidden,
+            Table::Notes,
         ];
         tables.into_iter().try_for_each(|table| self.remove_all(table, &prefix))
     }
@@ -182,6 +206,10 @@ impl<S: Store> Library<S> {
         rng: &mut Rng,
     ) -> Result<Kept, Refused> {
         let channel = self.writable(id)?;
+        if channel.name.is_none() {
+            // Nobody knows yet who may write in it.
+            return Err(Refused::Incomplete);
+        }
         let wrote = channel.numbered().any(|(log, _)| channel.key(log).is_some());
         let refused = if wrote { Refused::Ended } else { Refused::NotYours };
         let log = channel.own().ok_or(refused)?;
@@ -283,6 +311,9 @@ impl<S: Store> Library<S> {
         if let Some(channel) = self.channels.get_mut(id) {
             let name = || channel::name(&run.items.first()?.0);
             channel.name = channel.name.take().or_else(name);
+            if run.items.first().is_some_and(|(item, it)| is_board((item, it))) {
+                channel.board.get_or_insert_with(Board::default);
+            }
             channel.counts = counts;
             channel.charter = run.charter;
             channel.make_room();
@@ -354,8 +385,13 @@ pub(crate) fn is_content(kind: ItemKind) -> bool {
 /// An item as its writer writes it: its header, and its content if that travels inside it.
 pub(super) type Draft = (ItemHeader, Bytes);
 
+/// Whether an item is the first of a channel that is open.
+fn is_board((item, checked): (&Item, &Checked)) -> bool {
+    checked.header.kind == ItemKind::Genesis && board::is_open(item)
+}
+
 /// An item for everybody.
-fn open(time: UnixTime, new: NewItem) -> Result<Draft, Refused> {
+pub(super) fn open(time: UnixTime, new: NewItem) -> Result<Draft, Refused> {
     let NewItem { kind, name, content, expires } = new;
     let (mut header, body) = match content {
         _ if !is_content(kind) => return Err(Refused::NotContent),
@@ -416,7 +452,7 @@ pub(super) fn written(
 }
 
 /// An item and its leaf.
-fn finished((header, body): Draft) -> Result<(Item, Checked), Refused> {
+pub(super) fn finished((header, body): Draft) -> Result<(Item, Checked), Refused> {
     if header.size > limits::BLOB_BYTES {
         return Err(Refused::TooLarge("the content"));
     }

@@ -13,6 +13,7 @@ use mesh_wire::{ChannelId, Label, UnixTime, limits};
 use super::channels::{is_content, written};
 use super::{BATCH, Kept, Library};
 use crate::blob::BlobId;
+use crate::board::{NOTES, note};
 use crate::channel::LogId;
 use crate::channel::record::Counts;
 use crate::command::Refused;
@@ -38,6 +39,12 @@ pub(crate) enum Gone {
 pub(crate) fn expiry(header: &ItemHeader) -> Option<UnixTime> {
     let moment = UnixTime::from_bytes(header.extensions.get(EXPIRES)?).ok();
     moment.filter(|_| is_content(header.kind))
+}
+
+/// When the content of an item that stands there goes, or all that there is of a note.
+// spec: SYNC-43, SYNC-65
+pub(super) fn end(at: &LogId, header: &ItemHeader) -> Option<UnixTime> {
+    if at.log == NOTES { Some(note::end(header)) } else { expiry(header) }
 }
 
 /// The extensions of a header whose content expires then.
@@ -212,7 +219,7 @@ impl<S: Store> Library<S> {
         seq: u64,
         header: &ItemHeader,
     ) -> Result<(), StoreError> {
-        let Some(moment) = expiry(header) else { return Ok(()) };
+        let Some(moment) = end(at, header) else { return Ok(()) };
         self.put(Table::Expiries, &key::expiry(moment, at, seq), &[])?;
         self.next_expiry = Some(self.next_expiry.map_or(moment, |next| next.min(moment)));
         Ok(())
@@ -221,6 +228,9 @@ impl<S: Store> Library<S> {
     /// The content of an item is gone for good.
     // spec: SYNC-46
     fn lose(&mut self, at: &LogId, seq: u64, why: &Gone) -> Result<(), StoreError> {
+        if at.log == NOTES {
+            return self.drop_at(at, seq);
+        }
         let Some(channel) = self.channels.get(&at.channel) else { return Ok(()) };
         let is_here = seq < channel.size(at.log);
         let header = if is_here { self.header(at, seq)? } else { None };
@@ -286,7 +296,7 @@ impl<S: Store> Library<S> {
         if owed.is_some() {
             self.remove(Table::Lacking, &key::item(at, seq))?;
         }
-        if let Some(moment) = expiry(header) {
+        if let Some(moment) = end(at, header) {
             self.remove(Table::Expiries, &key::expiry(moment, at, seq))?;
         }
         match BlobId::of(header) {

@@ -7,6 +7,7 @@ mod blobs;
 mod channels;
 mod gone;
 mod items;
+mod notes;
 mod shelf;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::store::{Store, StoreError, Table, key};
 pub(crate) use blobs::Group;
 pub(crate) use channels::is_content;
 pub(crate) use gone::{Gone, expiry};
+pub(crate) use notes::Posted;
 pub(crate) use shelf::{QUEUES, Room, Wish};
 
 /// Entries that are removed at one time.

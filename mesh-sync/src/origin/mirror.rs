@@ -164,6 +164,7 @@ impl Mirror {
             | SyncMessage::Items(_)
             | SyncMessage::Cvs(_)
             | SyncMessage::GroupData(_)
+            | SyncMessage::Notes(_)
             | SyncMessage::Reconcile(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What is known of the neighbour at the other end of a link, and what is owed to it.
 
-pub(crate) mod guesses;
+pub(crate) mod allowance;
 pub(crate) mod pace;
 pub(crate) mod said;
 pub(crate) mod served;
@@ -15,10 +15,12 @@ use mesh_wire::message::sync::{Claim, Evaluated, Place};
 use mesh_wire::{Carrier, ChannelId, Time, limits};
 
 use crate::blob::{Bitmap, PageId};
+use crate::board::round::Rounds;
+use crate::board::talk::Talk as BoardTalk;
 use crate::channel::account::Source;
 use crate::channel::charter::Charter;
 use crate::channel::{LogId, ORIGIN};
-use guesses::Guesses;
+use allowance::Allowance;
 use pace::Pace;
 use said::Said;
 use served::Served;
@@ -39,7 +41,7 @@ pub(crate) struct Peer {
     /// The answer to theirs.
     pub(crate) answer: Option<Evaluated>,
     /// How often it may still guess what is followed here.
-    pub(crate) guesses: Guesses,
+    pub(crate) guesses: Allowance,
     /// The serial of the newest list of theirs.
     pub(crate) share_heard: Option<u32>,
     /// Serials that are to be acknowledged.
@@ -51,6 +53,12 @@ pub(crate) struct Peer {
     pub(crate) matched: BTreeMap<ChannelId, Matched>,
     /// Those of which something may have to be said.
     pub(crate) tell: BTreeSet<ChannelId>,
+    /// What goes on about those that are boards, or may turn out to be.
+    pub(crate) boards: BTreeMap<ChannelId, BoardTalk>,
+    /// Those of which something may have to be said.
+    pub(crate) due: BTreeSet<ChannelId>,
+    /// The round about one of them.
+    pub(crate) rounds: Rounds,
     /// Logs for which a request for items is to be sent.
     pub(crate) wants: BTreeSet<LogId>,
     /// Those of which the other end may wait for items, whose turn it is first.
@@ -255,13 +263,17 @@ pub(crate) struct Asked {
 impl Peer {
     /// The neighbour at the other end of a link that has just come up.
     pub(crate) fn new(slots: Slots, carrier: Carrier) -> Self {
+        let rounds = Rounds::new(slots.role(), slots.binding());
         Self {
+            boards: BTreeMap::new(),
+            due: BTreeSet::new(),
+            rounds,
             slots,
             carrier,
             share: Said::default(),
             question: Said::default(),
             answer: None,
-            guesses: Guesses::of_a_link(),
+            guesses: Allowance::of_a_link(),
             share_heard: None,
             heard: BTreeSet::new(),
             awaiting: BTreeMap::new(),
@@ -325,16 +337,31 @@ impl Peer {
         if let Some(matched) = self.matched.get_mut(&channel) {
             matched.said.said(now, patience, serial);
         }
+        self.await_answer(serial, channel);
+        serial
+    }
+
+    /// The serial of notes that are to be acknowledged.
+    pub(crate) fn expect(&mut self, board: ChannelId) -> u32 {
+        let serial = self.next_serial();
+        self.await_answer(serial, board);
+        serial
+    }
+
+    fn await_answer(&mut self, serial: u32, channel: ChannelId) {
         if self.awaiting.len() >= limits::SHARED_CHANNELS {
             self.awaiting.pop_first();
         }
         self.awaiting.insert(serial, channel);
-        serial
     }
 
     /// The other end has taken our message `serial`.
     pub(crate) fn was_heard(&mut self, serial: u32) {
         let channel = self.awaiting.remove(&serial);
+        let talk = channel.and_then(|channel| self.boards.get_mut(&channel));
+        if talk.is_some_and(|talk| talk.said.heard(serial)) {
+            return;
+        }
         let matched = channel.and_then(|channel| self.matched.get_mut(&channel));
         if matched.is_some_and(|matched| matched.said.heard(serial)) {
             self.tell.extend(channel);
@@ -385,6 +412,10 @@ impl Peer {
         let gone = self.matched.extract_if(.., |channel, _| !both.contains(channel));
         let gone = gone.map(|(channel, _)| channel).collect();
         self.tell.retain(|channel| both.contains(channel));
+        self.boards.retain(|channel, _| both.contains(channel));
+        if self.rounds.board().is_some_and(|board| !both.contains(&board)) {
+            self.rounds.forget();
+        }
         self.wants.retain(|log| both.contains(&log.channel));
         self.streams.retain(|log| both.contains(&log.channel));
         for channel in both {
@@ -393,6 +424,8 @@ impl Peer {
             }
             self.matched.insert(channel, Matched::default());
             self.tell.insert(channel);
+            self.boards.insert(channel, BoardTalk::new(self.rounds.role));
+            self.due.insert(channel);
         }
         gone
     }
@@ -400,6 +433,7 @@ impl Peer {
     /// Nothing of what was said of a channel is true any more.
     pub(crate) fn forget(&mut self, channel: &ChannelId) {
         self.matched.remove(channel);
+        self.boards.remove(channel);
         self.wants.retain(|log| log.channel != *channel);
         self.streams.retain(|log| log.channel != *channel);
     }
@@ -425,7 +459,7 @@ impl Peer {
     }
 
     /// Whether something of this neighbour may become overdue.
-    pub(crate) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self, now: Time) -> bool {
         let is_pending = |talk: &Talk| talk.pushed.is_waiting() || talk.incoming.is_some();
         let waits =
             |matched: &Matched| matched.said.is_waiting() || matched.logs.values().any(is_pending);
@@ -434,12 +468,14 @@ impl Peer {
             || self.served.is_waiting()
             || self.drops.values().any(Said::is_waiting)
             || self.matched.values().any(waits)
+            || self.waits_for_boards(now)
     }
 
     /// Forgets what is under way, after the store was lost.
     pub(crate) fn forget_transfers(&mut self) {
         self.forget_requests();
         self.streams.clear();
+        self.forget_boards();
         let logs = self.matched.values_mut().flat_map(|matched| matched.logs.values_mut());
         logs.for_each(|talk| talk.outgoing = None);
         self.served.tell_all();
@@ -459,5 +495,6 @@ impl Peer {
             + (self.tell.len() + self.wants.len() + self.streams.len()) * size_of::<LogId>()
             + self.asked.len() * size_of::<(u32, Asked, PageId, u32)>()
             + self.drops.len() * size_of::<(u32, Said)>()
+            + self.weight_of_boards()
     }
 }

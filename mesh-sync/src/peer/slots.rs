@@ -79,6 +79,7 @@ enum Slot {
 
 /// What a session adds to the hashes, so that no two sessions can be compared.
 struct Keys {
+    binding: [u8; 32],
     token: [u8; 32],
     point: [u8; 32],
     salt: [u8; 32],
@@ -89,6 +90,7 @@ impl Slots {
     /// Empty lists for a link.
     pub(crate) fn new(link: &Link, secured: &Secured, mut rng: Rng) -> Self {
         let keys = Keys {
+            binding: secured.binding,
             token: blake3::derive_key(TOKEN_CONTEXT, &secured.binding),
             point: blake3::derive_key(POINT_CONTEXT, &secured.binding),
             salt: blake3::derive_key(SALT_CONTEXT, &secured.binding),
@@ -121,6 +123,16 @@ impl Slots {
     // spec: SYNC-59
     pub(crate) fn be_plain(&mut self) {
         self.is_plain = true;
+    }
+
+    /// Whether this end has opened the link.
+    pub(crate) fn role(&self) -> Role {
+        self.keys.role
+    }
+
+    /// What tells the session from all others.
+    pub(crate) fn binding(&self) -> [u8; 32] {
+        self.keys.binding
     }
 
     /// Our list.

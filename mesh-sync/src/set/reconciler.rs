@@ -68,6 +68,18 @@ impl Reconciler {
         Self { binding, role, channel, serial: 0, round: None, misses: 0, events }
     }
 
+    /// The same, under serials above `serial`: on a link they ascend, whatever rounds are about.
+    #[must_use]
+    pub fn after(self, serial: u32) -> Self {
+        Self { serial, ..self }
+    }
+
+    /// The serial of the newest round.
+    #[must_use]
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
     /// Begins a round; what is left of the one before is given up. Nothing happens at the
     /// responder: only the initiator of the link begins rounds.
     // spec: SYNC-27, SYNC-33

@@ -3,12 +3,13 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::mem::size_of;
 
-use mesh_wire::{Hash, limits};
+use mesh_wire::{Hash, UnixTime, limits};
 
 use super::digest;
-use super::key::{KEY_NIBBLES, Key};
+use super::key::{KEY_NIBBLES, Key, Span};
 use super::snapshot::Snapshot;
 
 /// The keys of the items that a peer holds. A million of them take 45 to 70 MiB, depending on how
@@ -69,6 +70,18 @@ impl Set {
         self.root.contains(key, 0)
     }
 
+    /// The smallest key.
+    #[must_use]
+    pub fn first(&self) -> Option<Key> {
+        let mut node = &self.root;
+        loop {
+            match &node.body {
+                Body::Leaf(keys) => return keys.first().copied(),
+                Body::Branch(children) => node = children.first().map(|(_, child)| child)?,
+            }
+        }
+    }
+
     /// Puts `key` into the set. Whether it is new there.
     pub fn insert(&mut self, key: Key) -> bool {
         let is_new = !self.contains(&key);
@@ -85,6 +98,16 @@ impl Set {
             Arc::make_mut(&mut self.root).remove(key, 0);
         }
         was_here
+    }
+
+    /// Its keys of later times. What is not near that moment is shared by both.
+    #[must_use]
+    pub fn later(&self, than: UnixTime) -> Self {
+        let last = Span::of_times(0, than.0).last;
+        match self.first().is_some_and(|first| first <= last) {
+            true => Self { root: Arc::new(self.root.behind(&last, 0)) },
+            false => self.clone(),
+        }
     }
 
     /// The set as it is now: costs the hashing of what has changed since the last one.
@@ -184,6 +207,11 @@ impl Node {
                 children.retain(|(_, child)| child.count > 0);
             }
         }
+        self.gather();
+    }
+
+    /// Few keys make a leaf.
+    fn gather(&mut self) {
         if self.count <= limits::SET_LEAF as u64
             && let Body::Branch(children) = &mut self.body
         {
@@ -191,6 +219,29 @@ impl Node {
             children.iter().for_each(|(_, child)| child.collect(&mut keys));
             self.body = Body::Leaf(keys);
         }
+    }
+
+    /// Those of its keys that are larger than `last`.
+    fn behind(&self, last: &Key, depth: usize) -> Self {
+        let (count, body) = match &self.body {
+            Body::Leaf(keys) => {
+                let keys: Vec<Key> = keys.iter().filter(|key| *key > last).copied().collect();
+                (keys.len() as u64, Body::Leaf(keys))
+            }
+            Body::Branch(children) => {
+                let cut = |(nibble, child): &Edge| match nibble.cmp(&last.nibble(depth)) {
+                    Ordering::Less => None,
+                    Ordering::Equal => Some((*nibble, Arc::new(child.behind(last, depth + 1)))),
+                    Ordering::Greater => Some((*nibble, child.clone())),
+                };
+                let children = children.iter().filter_map(cut);
+                let children: Vec<Edge> = children.filter(|(_, child)| child.count > 0).collect();
+                (children.iter().map(|(_, child)| child.count).sum(), Body::Branch(children))
+            }
+        };
+        let mut cut = Self { count, hash: None, body };
+        cut.gather();
+        cut
     }
 
     fn collect(&self, into: &mut Vec<Key>) {

@@ -4,10 +4,11 @@
 use alloc::vec::Vec;
 
 use mesh_wire::id::WriterId;
-use mesh_wire::{ChannelId, UnixTime};
+use mesh_wire::{ChannelId, Hash, UnixTime};
 
 use crate::blob::BlobId;
 use crate::channel::LogId;
+use crate::set::Key;
 
 /// The channel itself, and the front of all keys of what belongs to it.
 pub(crate) fn channel(channel: &ChannelId) -> Vec<u8> {
@@ -66,6 +67,23 @@ pub(crate) fn read_expiry(key: &[u8]) -> Option<(UnixTime, LogId, u64)> {
     Some((UnixTime(u64::from_be_bytes(*moment)), at, seq))
 }
 
+/// A note of a board: the older, the lower.
+pub(crate) fn note(channel: &ChannelId, note: &Key) -> Vec<u8> {
+    [channel.as_bytes().as_slice(), &note.to_bytes()].concat()
+}
+
+/// The note in a key made by [`note`], behind its channel.
+pub(crate) fn read_note(note: &[u8]) -> Option<Key> {
+    let (time, id) = note.split_first_chunk::<6>()?;
+    let time = time.iter().fold(0, |time, byte| time << 8 | u64::from(*byte));
+    Some(Key::new(UnixTime(time), Hash(id.try_into().ok()?)))
+}
+
+/// A note that whoever signs with a key has taken away.
+pub(crate) fn withdrawn(channel: &ChannelId, note: &Key, by: &WriterId) -> Vec<u8> {
+    [self::note(channel, note).as_slice(), by.as_bytes()].concat()
+}
+
 /// A tile of a log's tree.
 pub(crate) fn tile(at: &LogId, level: u32, tile: u64) -> Vec<u8> {
     [self::log(at).as_slice(), &[level as u8], &tile.to_be_bytes()].concat()
@@ -80,7 +98,7 @@ pub(crate) fn blob(blob: &BlobId) -> Vec<u8> {
 pub(crate) fn read_blob(key: &[u8]) -> Option<BlobId> {
     let (hash, rest) = key.split_first_chunk()?;
     let size = rest.first_chunk()?;
-    Some(BlobId { hash: mesh_wire::Hash(*hash), size: u64::from_be_bytes(*size) })
+    Some(BlobId { hash: Hash(*hash), size: u64::from_be_bytes(*size) })
 }
 
 /// A page of a blob's chaining values.

@@ -315,7 +315,7 @@ fn commands_that_cannot_be_done_are_refused_in_words() {
     let (mut pump, channel) = pair();
     let now = Now::default();
     let [origin, follower] = &mut pump.nodes[..] else { panic!() };
-    assert_eq!(follower.publish(now, &channel, texts(1)), Err(Refused::NotYours));
+    assert_eq!(follower.publish(now, &channel, texts(1)), Err(Refused::Incomplete));
     let unknown = mesh_wire::ChannelId([0; 32]);
     assert_eq!(follower.publish(now, &unknown, texts(1)), Err(Refused::NoSuchChannel));
     assert_eq!(follower.unfollow(now, &unknown), Err(Refused::NoSuchChannel));

@@ -29,8 +29,9 @@ fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
             let _ = sync.publish(now, &channel, vec![file("file", blob)]);
         }
         (3, _) => {
-            // The channel that node 0 creates first, whoever this is.
-            let _ = sync.follow(now, shared());
+            // What node 0 creates first, whoever this is.
+            let shared = shared();
+            let _ = sync.follow(now, shared[rng.below(2) as usize]);
         }
         (4, Some(channel)) if rng.below(4) == 0 => {
             let _ = sync.unfollow(now, &channel);
@@ -65,17 +66,24 @@ fn command(sync: &mut Node, now: Now, rng: &mut Rng) {
     }
 }
 
-fn shared() -> mesh_wire::ChannelId {
+/// A channel and a board.
+fn shared() -> [mesh_wire::ChannelId; 2] {
     let mut origin = Sync::open(MemoryStore::default(), Rng::from_seed([9; 32])).unwrap();
-    origin.create_channel(Now::default(), &Label::new("shared").unwrap()).unwrap()
+    found(&mut origin)
 }
 
-/// A node; the first one owns the channel that all may follow.
+fn found(origin: &mut Node) -> [mesh_wire::ChannelId; 2] {
+    let [news, green] = ["shared", "green"].map(|name| Label::new(name).unwrap());
+    let news = origin.create_channel(Now::default(), &news).unwrap();
+    [news, origin.create_board(Now::default(), &green).unwrap()]
+}
+
+/// A node; the first one owns the channel that all may follow, and the board on which all write.
 fn node(index: usize, rng: Rng) -> Node {
     let rng = if index == 0 { Rng::from_seed([9; 32]) } else { rng };
     let mut sync = Sync::open(MemoryStore::default(), rng).unwrap();
     if index == 0 {
-        sync.create_channel(Now::default(), &Label::new("shared").unwrap()).unwrap();
+        found(&mut sync);
     }
     sync
 }

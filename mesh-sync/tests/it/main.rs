@@ -3,6 +3,7 @@
 
 mod authority;
 mod blobs;
+mod boards;
 mod channels;
 mod chats;
 mod cut;

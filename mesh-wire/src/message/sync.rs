@@ -3,7 +3,7 @@
 //! A channel is named by its index in the list of tokens that the *sender of the message* has
 //! shared on this link. Blobs travel page by page; a page is named by the handle its *asker* chose.
 
-use super::set::Reconcile;
+use super::set::{Reconcile, SetKey};
 use crate::codec::{Extensions, List, Opaque};
 use crate::enclosure::BlobKey;
 use crate::id::WriterId;
@@ -14,7 +14,7 @@ use crate::{Hash, Label, UnixTime, limits};
 use crate::{codes, layout, messages};
 
 messages! {
-    /// Kinds 0x20 to 0x3f.
+    /// Kinds 0x20 to 0x4f.
     pub enum SyncMessage {
         /// The channels the sender shares.
         Share = 0x20,
@@ -48,6 +48,8 @@ messages! {
         Blinded = 0x3c,
         /// The answer, by which the asker knows their tokens.
         Evaluated = 0x3e,
+        /// What people have written on a board.
+        Notes = 0x40,
     }
 }
 
@@ -218,6 +220,52 @@ layout! {
         /// The content if it is at most [`limits::INLINE_BYTES`], else nothing; nothing, too, if
         /// the sender has it no longer.
         body: Opaque<{ limits::INLINE_BYTES }>,
+    }
+}
+
+layout! {
+    /// What people have written on a board; none to say that there may be some.
+    pub struct Notes {
+        /// Counts the sender's messages that are repeated until they are heard.
+        serial: u32,
+        /// The channel's index.
+        channel: u32,
+        /// The sender takes none that is not newer.
+        since: UnixTime,
+        /// The notes.
+        notes: List<Note, { limits::RUN_ITEMS }>,
+    }
+}
+
+layout! {
+    /// What somebody has written on a board.
+    pub struct Note {
+        /// The header, which says who.
+        header: Opaque<{ limits::HEADER_BYTES }>,
+        /// The content if it is at most [`limits::INLINE_BYTES`], else nothing.
+        body: Opaque<{ limits::INLINE_BYTES }>,
+        /// The author's signature over the channel and the header's leaf.
+        signature: [u8; 64],
+    }
+}
+
+layout! {
+    /// Who has written a note: an extension of its header.
+    pub struct Author {
+        /// Signs it.
+        key: WriterId,
+        /// What the author goes by; nobody vouches for it.
+        name: Label<{ limits::CHANNEL_NAME_BYTES }>,
+    }
+}
+
+layout! {
+    /// Takes notes away: the content of a note of kind [`ItemKind::Retract`].
+    pub struct Withdrawal {
+        /// Which.
+        notes: List<SetKey, { limits::RETRACTED_ITEMS }>,
+        /// What later versions add.
+        extensions: Extensions,
     }
 }
 

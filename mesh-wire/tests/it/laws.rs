@@ -13,9 +13,9 @@ use mesh_wire::message::routing::{
 };
 use mesh_wire::message::set::Reconcile;
 use mesh_wire::message::sync::{
-    Blinded, Checkpoint, Cvs, CvsWant, Enclosure, EpochKeys, Evaluated, Fork, Genesis, Grant,
-    GroupData, GroupsWant, Heard, ItemHeader, Items, Letter, Origins, PageAsk, PageDrop, PageHave,
-    Parents, Retract, SealedBody, Share, Summary, Unsealing, Want,
+    Author, Blinded, Checkpoint, Cvs, CvsWant, Enclosure, EpochKeys, Evaluated, Fork, Genesis,
+    Grant, GroupData, GroupsWant, Heard, ItemHeader, Items, Letter, Notes, Origins, PageAsk,
+    PageDrop, PageHave, Parents, Retract, SealedBody, Share, Summary, Unsealing, Want, Withdrawal,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead};
@@ -90,6 +90,7 @@ laws! {
     page_drop: PageDrop,
     reconcile: Reconcile,
     fork: Fork,
+    notes: Notes,
     beacon: Beacon,
     item_header: ItemHeader,
     genesis: Genesis,
@@ -105,6 +106,8 @@ laws! {
     enclosure: Enclosure,
     unsealing: Unsealing,
     parents: Parents,
+    author: Author,
+    withdrawal: Withdrawal,
     introduction: Introduction,
     answer: Answer,
     retry: Retry,

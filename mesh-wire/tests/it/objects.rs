@@ -16,10 +16,11 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Evaluated,
-    Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
-    Letter, LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place,
-    Retract, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Author, Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys,
+    Evaluated, Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader,
+    ItemKind, Items, Letter, LogEnd, LogState, LogSummary, Note, Notes, Origins, PageAsk, PageDrop,
+    PageHave, Parents, Place, Retract, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Withdrawal,
 };
 use mesh_wire::message::{self, Beacon, LinkMessage, Message, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog, OriginUrl};
@@ -191,6 +192,10 @@ object! {
     Unsealing { key, size, hash }
     Parents { items }
     Place { log, seq }
+    Notes { serial, channel, since, notes }
+    Note { header, body, signature }
+    Author { key, name }
+    Withdrawal { notes, extensions }
     PageAsk { handle, channel, hash, size, page }
     PageHave { serial, handle, groups }
     GroupsWant { handle, groups }
@@ -257,7 +262,7 @@ layer! {
     RouteMessage { Presence, Find, Found, Packet, Broken, Arrived, Anchor, Guided, Register }
     SyncMessage {
         Share, Heard, Summary, Want, Items, PageAsk, PageHave, GroupsWant, CvsWant, Cvs, GroupData,
-        PageDrop, Reconcile, Fork, Blinded, Evaluated
+        PageDrop, Reconcile, Fork, Blinded, Evaluated, Notes
     }
     Step { Spine, AskIds, ShortIds, AskSymbols, Symbols, Findings, Walk, Nodes }
 }
@@ -266,7 +271,7 @@ layer! {
 pub(crate) type Decoder = fn(Bytes) -> Result<Value, DecodeError>;
 
 /// Everything that is decoded on its own, by the name that vectors use.
-pub(crate) const DECODERS: [(&str, Decoder); 19] = [
+pub(crate) const DECODERS: [(&str, Decoder); 21] = [
     ("frame", frame),
     ("Beacon", alone::<Beacon>),
     ("ItemHeader", alone::<ItemHeader>),
@@ -283,6 +288,8 @@ pub(crate) const DECODERS: [(&str, Decoder); 19] = [
     ("Enclosure", alone::<Enclosure>),
     ("Unsealing", alone::<Unsealing>),
     ("Parents", alone::<Parents>),
+    ("Author", alone::<Author>),
+    ("Withdrawal", alone::<Withdrawal>),
     ("Introduction", alone::<Introduction>),
     ("Answer", alone::<Answer>),
     ("Retry", alone::<Retry>),

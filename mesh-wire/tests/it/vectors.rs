@@ -21,10 +21,11 @@ use mesh_wire::message::set::{
     Step, Symbol, Symbols, Walk,
 };
 use mesh_wire::message::sync::{
-    Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys, Evaluated,
-    Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader, ItemKind, Items,
-    Letter, LogEnd, LogState, LogSummary, Origins, PageAsk, PageDrop, PageHave, Parents, Place,
-    Retract, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Author, Blinded, Branch, Checkpoint, Claim, Cvs, CvsWant, Enclosure, EpochKey, EpochKeys,
+    Evaluated, Fork, Gateway, Genesis, Grant, GroupData, GroupsWant, Heard, Item, ItemHeader,
+    ItemKind, Items, Letter, LogEnd, LogState, LogSummary, Note, Notes, Origins, PageAsk, PageDrop,
+    PageHave, Parents, Place, Retract, Right, SealedBody, Share, Summary, Unsealing, Want,
+    Withdrawal,
 };
 use mesh_wire::message::{Beacon, LinkMessage, RouteMessage, SyncMessage};
 use mesh_wire::origin::{BundleProof, OriginHead, OriginLog};
@@ -350,6 +351,29 @@ fn fork_examples() -> Vec<Example> {
     ]
 }
 
+fn board_examples() -> Vec<Example> {
+    let notes = |notes: &[Note]| Notes {
+        serial: 3,
+        channel: 1,
+        since: UnixTime(1_761_408_000_000),
+        notes: List::new(notes),
+    };
+    let note = Note { header: opaque(b"a header"), body: opaque(b"bread"), signature: [7; 64] };
+    let author = Author { key: WriterId(hash(6).0), name: Label::new("Ada").unwrap() };
+    let key = SetKey { time: UnixTime(1_764_000_000_000), id: hash(5) };
+    let notes_named = List::new(&[key]);
+    vec![
+        sync("a note", notes(&[note])),
+        sync("there may be notes", notes(&[])),
+        alone("Author", "Ada", &author),
+        alone(
+            "Withdrawal",
+            "one note",
+            &Withdrawal { notes: notes_named, extensions: Extensions::default() },
+        ),
+    ]
+}
+
 fn set_examples() -> Vec<Example> {
     let step = |name, step: Step| sync(name, Reconcile { channel: 1, serial: 2, step });
     let level = |digits| Level { digest: [digits; 8], digits };
@@ -408,6 +432,7 @@ pub(crate) fn examples() -> Vec<Example> {
     all.extend(sync_examples());
     all.extend(fork_examples());
     all.extend(set_examples());
+    all.extend(board_examples());
     all.push(alone(
         "Beacon",
         "one version",

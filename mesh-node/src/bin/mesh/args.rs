@@ -67,7 +67,8 @@ pub(crate) enum Command {
     Channel(Channel),
     /// Sign files or a text and offer them to whoever follows
     ///
-    /// A directory becomes one item for each file in it. Exits with 8 if some were left out.
+    /// A directory becomes one item for each file in it. Exits with 8 if some were left out. On a
+    /// board, whoever follows it publishes.
     Publish {
         /// The channel: its name, id or link
         channel: String,
@@ -77,6 +78,9 @@ pub(crate) enum Command {
         /// A text of at most 16 KiB
         #[arg(long)]
         text: Option<String>,
+        /// On a board: go by this name, from now on. Others may use the same
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
         /// Write the channel as plain files into this directory, too, or bring them up to date:
         /// from any web server that gives them, followers get what nobody near them has
         #[arg(long, value_name = "DIR")]
@@ -180,8 +184,11 @@ pub(crate) enum Channel {
         /// Its name, for people
         name: String,
         /// Let only those read it whom you let in to write (`mesh channel member add`)
-        #[arg(long)]
+        #[arg(long, conflicts_with = "open")]
         private: bool,
+        /// Let everybody write in it who knows its link: a board
+        #[arg(long)]
+        open: bool,
         /// Keep it from neighbours who ask: only who searches for it finds this node
         #[arg(long)]
         hidden: bool,

@@ -88,7 +88,11 @@ pub(crate) fn row(channel: &ChannelStatus) -> String {
         "writer" => "yours to write in",
         _ => "followed",
     };
-    let kind = if channel.private { ("private, ", "members") } else { ("", "writers") };
+    let kind = match (channel.private, channel.open) {
+        (true, _) => ("private, ", "members"),
+        (false, true) => ("open, ", "owners"),
+        (false, false) => ("", "writers"),
+    };
     let role = match (channel.writers, kind) {
         (0 | 1, (private, _)) => format!("{private}{role}"),
         (many, (private, people)) => format!("{private}{role}, {many} {people}"),

@@ -43,6 +43,11 @@ fn row(item: &Item) -> String {
         _ => words::line(&item.name),
     };
     let mut what = match item.writer.as_str() {
+        // People on a board choose their names themselves: a key tells two of a name apart.
+        "" if item.note => format!("·{}: {what}", words::short(&item.author)),
+        name if item.note => {
+            format!("{} ·{}: {what}", words::line(name), words::short(&item.author))
+        }
         "" => what,
         writer => format!("{}: {what}", words::line(writer)),
     };
@@ -86,6 +91,7 @@ mod tests {
             seq: 3,
             author: String::new(),
             writer: "Eve\n".into(),
+            note: false,
             valid: true,
             late: true,
             gap: true,
@@ -101,10 +107,15 @@ mod tests {
             unfetched: String::new(),
             expires_ms: None,
         };
-        let row = row(&item);
+        let row = super::row(&item);
         let words = "1.2 MB  40 %   Eve↵: one↵two\\u{1b}[31m  (came late)  (had read something";
         assert!(row.contains(words), "{row}");
         assert_eq!(row.lines().count(), 1);
+        // A name that somebody chose never stands alone.
+        let note = Item { note: true, author: "3f9a02c1d7".into(), ..item };
+        let words = |name: &str| super::row(&Item { writer: name.into(), ..note.clone() });
+        assert!(words("Ada\n").contains("40 %   Ada↵ ·3f9a02c1: one"), "{}", words("Ada\n"));
+        assert!(words("").contains("40 %   ·3f9a02c1: one"), "{}", words(""));
     }
 
     #[test]
@@ -113,6 +124,7 @@ mod tests {
             seq: 3,
             author: String::new(),
             writer: String::new(),
+            note: false,
             valid: true,
             late: false,
             gap: false,

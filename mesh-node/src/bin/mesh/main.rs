@@ -98,8 +98,8 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Id => about::id(context),
         Command::Status { watch: false } => about::status(context),
         Command::Status { watch: true } => about::watch(context),
-        Command::Channel(args::Channel::New { name, private, hidden }) => {
-            channel::new(context, Request::NewChannel { name, private, hidden })
+        Command::Channel(args::Channel::New { name, private, open, hidden }) => {
+            channel::new(context, Request::NewChannel { name, private, open, hidden })
         }
         Command::Channel(args::Channel::Hide { channel }) => {
             channel::hide(context, Request::Hide { channel, hidden: true })
@@ -112,7 +112,8 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
             quota::set(context, channel, quota::Change { files, largest, keep })
         }
         Command::Channel(args::Channel::Writers(command)) => writers::command(context, command),
-        Command::Publish { channel, paths, text, expires, origin_dir, origin_url } => {
+        Command::Publish { channel, paths, text, expires, name, origin_dir, origin_url } => {
+            publish::sign_as(context, &channel, name)?;
             let origin = (origin_dir, origin_url);
             publish::publish(context, channel, (paths, text, expires), origin)
         }

@@ -56,6 +56,15 @@ pub(crate) fn publish(
     }
 }
 
+/// `mesh publish --as`: first of all, so that what is published bears the name.
+pub(crate) fn sign_as(context: &Context, channel: &str, name: Option<String>) -> Result<(), Error> {
+    let Some(name) = name else { return Ok(()) };
+    let request = Request::SignAs { channel: channel.to_owned(), name };
+    let mut answers = ask(&context.home()?, &request)?;
+    while answers.next()?.is_some() {}
+    Ok(())
+}
+
 /// `mesh retract`.
 pub(crate) fn retract(context: &Context, channel: String, items: Vec<String>) -> Result<(), Error> {
     let mut answers = ask(&context.home()?, &Request::Retract { channel, items })?;

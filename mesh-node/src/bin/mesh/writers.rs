@@ -47,6 +47,11 @@ pub(crate) fn command(context: &Context, command: Writers) -> Result<(), Error> 
     while let Some(answer) = answers.next()? {
         if let (Answer::Channel(channel), true) = (&answer, is_asked) {
             context.format.words(quota::policy(channel))?;
+            if channel.open {
+                context
+                    .format
+                    .words("open: everybody writes on it; its owner takes notes away:")?;
+            }
         }
         let Answer::Writer(writer) = answer else { continue };
         is_empty = false;

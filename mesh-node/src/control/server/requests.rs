@@ -42,6 +42,7 @@ impl Request {
             | Self::RequestRight { .. }
             | Self::Writers { .. }
             | Self::PublishText { .. }
+            | Self::SignAs { .. }
             | Self::Retract { .. } => false,
         }
     }
@@ -60,10 +61,11 @@ pub(super) async fn answer(
         Request::Watch => watch(node, mesh, client).await,
         Request::Doctor => findings(node.doctor().await?, client).await,
         Request::Examine { who } => findings(node.examine(&who).await?, client).await,
-        Request::NewChannel { name, private, hidden } => {
-            let made = new_channel(&node, &name, (private, hidden)).await?;
+        Request::NewChannel { name, private, open, hidden } => {
+            let made = new_channel(&node, (&name, hidden), (private, open)).await?;
             client.say(&Answer::Channel(made)).await
         }
+        Request::SignAs { channel, name } => sign_as(&node, (&channel, &name), client).await,
         Request::Channels => channels(&node, client).await,
         Request::Follow { link, hidden } => {
             let followed = follow(&node, channel_link(&link)?, hidden).await?;
@@ -156,6 +158,15 @@ async fn publish(
     client.say(&Answer::Published(published)).await
 }
 
+async fn sign_as(
+    node: &Mesh,
+    (channel, name): (&str, &str),
+    client: &mut Client<'_>,
+) -> Result<(), Error> {
+    let channel = node.resolve(channel).await?;
+    client.say(&Answer::Channel(node.sign_as(channel, name).await?)).await
+}
+
 /// All of them, or none if one is not there.
 async fn retract(
     (node, channel): (&Mesh, ChannelId),
@@ -174,12 +185,17 @@ async fn retract(
 
 async fn new_channel(
     node: &Mesh,
-    name: &str,
-    (private, hidden): (bool, bool),
+    (name, hidden): (&str, bool),
+    (private, open): (bool, bool),
 ) -> Result<ChannelStatus, Error> {
-    let made = match private {
-        true => node.create_private_channel(name).await?,
-        false => node.create_channel(name).await?,
+    let made = match (private, open) {
+        (false, false) => node.create_channel(name).await?,
+        (true, false) => node.create_private_channel(name).await?,
+        (false, true) => node.create_board(name).await?,
+        (true, true) => {
+            let why = "a channel is private or open, not both";
+            return Err(Error::new(ErrorKind::Usage, why));
+        }
     };
     // Nobody can have heard of it yet.
     if hidden { node.follow_hidden(channel_link(&made.link)?).await } else { Ok(made) }

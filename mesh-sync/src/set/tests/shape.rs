@@ -102,6 +102,21 @@ proptest! {
         prop_assert!(found.into_iter().eq(expected));
     }
 
+    // spec: SYNC-63
+    #[test]
+    fn what_is_later_is_a_set_like_any_other(
+        keys in prop::collection::btree_set(key(), 0..400),
+        than in key(),
+    ) {
+        let set = keys.iter().copied().collect::<Set>();
+        let later: BTreeSet<Key> =
+            keys.iter().filter(|key| key.time() > than.time()).copied().collect();
+        let mut cut = set.later(than.time());
+        prop_assert_eq!((cut.len(), cut.first()), (later.len() as u64, later.first().copied()));
+        prop_assert_eq!(root(&mut cut), model(&later, 0));
+        prop_assert_eq!((set.len(), set.first()), (keys.len() as u64, keys.first().copied()));
+    }
+
     // spec: SYNC-28
     #[test]
     fn levels_cover_everything_up_to_the_anchor_once(

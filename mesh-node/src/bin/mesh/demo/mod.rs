@@ -102,6 +102,7 @@ impl Story<'_> {
         let channel = publisher.channel(&Request::NewChannel {
             name: "demo".into(),
             private: false,
+            open: false,
             hidden: false,
         })?;
         let paths = vec![self.source.clone()];

@@ -1,12 +1,12 @@
-//! How often others may guess what is followed here.
+//! How often others may do what costs something here: guess what is followed, bring notes.
 
 use core::time::Duration;
 
 use mesh_wire::{Time, limits};
 
-/// What is left of a number of guesses that comes back with time.
-// spec: SYNC-53
-pub(crate) struct Guesses {
+/// What is left of a number of things that comes back with time.
+// spec: SYNC-53, SYNC-64
+pub(crate) struct Allowance {
     most: u32,
     refill: Duration,
     left: u32,
@@ -14,15 +14,20 @@ pub(crate) struct Guesses {
     counted: Time,
 }
 
-impl Guesses {
-    /// Those of one link.
+impl Allowance {
+    /// Guesses of one link.
     pub(crate) fn of_a_link() -> Self {
         Self::full(limits::GUESSES, limits::GUESS_REFILL)
     }
 
-    /// Those of all links together.
+    /// Guesses of all links together.
     pub(crate) fn of_all() -> Self {
         Self::full(limits::ALL_GUESSES, limits::ALL_GUESSES_REFILL)
+    }
+
+    /// Notes of one board on one link.
+    pub(crate) fn of_a_board() -> Self {
+        Self::full(limits::BOARD_NOTES as u32, limits::NOTE_REFILL)
     }
 
     fn full(most: u32, refill: Duration) -> Self {
@@ -42,6 +47,14 @@ impl Guesses {
             all.left -= count;
         }
         is_enough
+    }
+
+    /// Spends one. Whether there was one left.
+    pub(crate) fn spend_one(&mut self, now: Time) -> bool {
+        self.refill(now);
+        let is_left = self.left > 0;
+        self.left -= u32::from(is_left);
+        is_left
     }
 
     fn refill(&mut self, now: Time) {
@@ -64,9 +77,9 @@ mod tests {
     // spec: SYNC-53
     #[test]
     fn guesses_run_out_and_come_back_one_by_one() {
-        let (mut link, mut all) = (Guesses::of_a_link(), Guesses::of_all());
-        let spend = |link: &mut Guesses, all: &mut Guesses, seconds: u64, count| {
-            Guesses::spend(Time(seconds * 1_000_000), [link, all], count)
+        let (mut link, mut all) = (Allowance::of_a_link(), Allowance::of_all());
+        let spend = |link: &mut Allowance, all: &mut Allowance, seconds: u64, count| {
+            Allowance::spend(Time(seconds * 1_000_000), [link, all], count)
         };
         assert!(!spend(&mut link, &mut all, 50, limits::GUESSES as usize + 1));
         assert!(spend(&mut link, &mut all, 50, limits::GUESSES as usize));
@@ -81,11 +94,11 @@ mod tests {
     // spec: SYNC-53
     #[test]
     fn many_links_together_guess_no_more_than_all_may() {
-        let (mut all, mut spent) = (Guesses::of_all(), 0);
+        let (mut all, mut spent) = (Allowance::of_all(), 0);
         for second in 0..3600 {
-            let mut link = Guesses::of_a_link();
+            let mut link = Allowance::of_a_link();
             let count = limits::GUESSES as usize;
-            if Guesses::spend(Time(second * 1_000_000), [&mut link, &mut all], count) {
+            if Allowance::spend(Time(second * 1_000_000), [&mut link, &mut all], count) {
                 spent += count as u64;
             }
         }
