@@ -41,7 +41,9 @@ fn states(stage: &Stage) -> Vec<String> {
 #[track_caller]
 fn until(stage: &Stage, wanted: &[&str]) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while states(stage) != wanted {
+    // Before anything has come the channel has no name.
+    let is_known = || stage.run(&["feed", "news"]).code == Some(0);
+    while !is_known() || states(stage) != wanted {
         assert!(Instant::now() < deadline, "{:?} is not {wanted:?}", states(stage));
         std::thread::sleep(Duration::from_millis(20));
     }
