@@ -39,7 +39,7 @@ impl<S: Store> Sync<S> {
         if self.is_over(now) {
             self.library.expire(now.unix)?;
         }
-        if !self.library.changed.is_empty() {
+        if core::mem::take(&mut self.library.has_lost_blobs) {
             self.fetch.close_unwanted(&self.library, &mut self.peers)?;
             self.fetch.news();
             self.peers.values_mut().for_each(|peer| peer.served.tell_all());

@@ -170,7 +170,9 @@ impl<S: Store> Sync<S> {
         if summaries.is_empty() && !logs.is_empty() {
             return Ok(fork.map(|(told, fork)| Account::Fork(told, fork)));
         }
-        let (blobs, logs) = (channel.counts.blobs_here, List::new(&summaries));
+        // What notes name is asked about one by one.
+        let blobs = if channel.board.is_some() { 0 } else { channel.counts.blobs_here };
+        let logs = List::new(&summaries);
         let claims = List::new(&channel.claim);
         let summary = Summary { serial: 0, channel: index, blobs, claims, logs };
         Ok(Some(Account::Summary(summary)))
@@ -348,8 +350,9 @@ impl<S: Store> Sync<S> {
         Ok(Some(PageHave { serial, handle, groups }))
     }
 
-    /// Whether a neighbour may know of a blob: an item of a channel that both share names it.
-    // spec: SYNC-16
+    /// Whether a neighbour may know of a blob: an item of a channel that both share names it; and if
+    /// anybody can have it named there, it came here for that channel.
+    // spec: SYNC-16, SYNC-62
     fn may_see(
         &self,
         link: LinkId,
@@ -362,6 +365,10 @@ impl<S: Store> Sync<S> {
                 && peer.is_some_and(|peer| peer.matched.contains_key(id))
         };
         match channel.filter(shared) {
+            Some(channel) if self.library.board(&channel).is_some() => {
+                let shelved = self.library.shelved(blob)?;
+                Ok(shelved.is_some_and(|shelved| shelved.channel == channel))
+            }
             Some(channel) => self.library.is_named(blob, &channel),
             None => Ok(false),
         }

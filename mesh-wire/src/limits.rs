@@ -331,10 +331,15 @@ pub const SET_ROUNDS: u32 = 2;
 pub const BOARD_NOTES: usize = 16_384;
 /// Bytes that they may have, with headers and signatures: 1 kB each.
 pub const BOARD_BYTES: u64 = 16 << 20;
+/// The largest blob of a board that is fetched by itself, unless the owner says otherwise: a photo.
+/// Anybody may name it.
+pub const BOARD_FILE: u64 = 1 << 20;
+/// Bytes of blobs that are kept of a board, unless the owner says otherwise.
+pub const BOARD_FILES: u64 = 64 << 20;
 /// How long a note stays after its time: who was away for a month has missed it.
 pub const NOTE_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long a link waits to bring its next note of a board once it has brought as many as are
-/// kept: people do not write ten a second, and each costs a signature to verify.
+/// How long a link waits to bring the next KiB of notes of a board once it has brought as much as
+/// is kept: people do not write 10 kB a second, and each note costs a signature to verify.
 pub const NOTE_REFILL: Duration = Duration::from_millis(100);
 /// Longest time between a change and its commit to disk.
 pub const COMMIT_TIME: Duration = Duration::from_millis(200);

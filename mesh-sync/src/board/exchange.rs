@@ -15,6 +15,7 @@ use super::talk::Talk;
 use crate::command::Refused;
 use crate::library::{Posted, Trouble};
 use crate::peer::Peer;
+use crate::peer::allowance::Allowance;
 use crate::set::{Ending, Key, Span};
 use crate::store::{Store, StoreError};
 use crate::sync::Sync;
@@ -56,10 +57,16 @@ impl<S: Store> Sync<S> {
         let Some(peer) = self.peers.get_mut(&link) else { return Ok(()) };
         let Some(talk) = peer.boards.get_mut(&id) else { return Ok(()) };
         talk.is_met = true;
-        talk.since = talk.since.max(notes.since);
+        if notes.serial > talk.heard {
+            (talk.heard, talk.since) = (notes.serial, notes.since);
+        }
+        if !taken.is_empty() {
+            talk.news();
+        }
         if notes.notes.is_empty() && peer.rounds.role == Role::Initiator {
             // They may not have known what the round is about that is under way.
             peer.rounds.give_up(&id);
+            talk.news();
             talk.differs = true;
         }
         let (again, source) = (now + peer.pace.repeat(), peer.source);
@@ -99,17 +106,15 @@ impl<S: Store> Sync<S> {
             let Some(peer) = self.peers.get_mut(&link) else { break };
             let Some(talk) = peer.boards.get_mut(id) else { break };
             talk.has(&key);
+            let allowance = peer.notes.entry(*id).or_insert_with(Allowance::of_a_board);
             match fate {
                 Fate::Known => {}
                 Fate::Over => talk.owes_since = true,
-                Fate::Candidate if talk.allowance.spend_one(now) => {
+                Fate::Candidate if allowance.spend_on(now, note.size()) => {
                     let note = note::verify(id, note)?;
                     let is_over = note::end(&note.checked.header) <= self.unix;
                     let is_new = !taken.iter().any(|other| other.key == note.key);
-                    if is_new
-                        && !is_over
-                        && !self.library.is_withdrawn(id, &key, &note.author.key)?
-                    {
+                    if is_new && !is_over && !self.library.is_withdrawn(id, &note)? {
                         taken.push(note);
                     }
                 }
@@ -364,6 +369,7 @@ impl Peer {
     /// What was not taken may be taken now.
     pub(crate) fn compare_boards(&mut self) {
         for (id, talk) in &mut self.boards {
+            talk.news();
             talk.differs = true;
             self.due.insert(*id);
         }

@@ -7,7 +7,8 @@ pub(crate) mod round;
 pub(crate) mod talk;
 
 use bytes::Bytes;
-use mesh_wire::codec::{Extensions, Wire};
+use mesh_wire::codec::{Extensions, List, Wire};
+use mesh_wire::id::WriterId;
 use mesh_wire::message::sync::{Genesis, Item};
 use mesh_wire::{ChannelId, UnixTime, layout, limits};
 
@@ -44,6 +45,8 @@ layout! {
         floor: UnixTime,
         /// What this node goes by there.
         name: ChannelName,
+        /// Its key there, if it has written and is none of the channel's writers.
+        author: List<WriterId, 1>,
     }
 }
 

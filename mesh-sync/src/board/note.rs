@@ -31,6 +31,12 @@ impl Written {
     pub(crate) fn bytes(&self) -> u64 {
         (self.item.size() + self.signature.len()) as u64
     }
+
+    /// Bytes that it takes here, with what is noted of those that it takes away.
+    pub(crate) fn weight(&self) -> u64 {
+        let noted = withdrawn(&self.checked.header, &self.checked.body).len();
+        self.bytes() + (noted * limits::SET_KEY_BYTES) as u64
+    }
 }
 
 /// The key in the set of the note with this header; `None` if it has none.

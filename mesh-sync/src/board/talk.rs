@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use mesh_wire::{Role, Time, UnixTime, limits};
 
-use crate::peer::allowance::Allowance;
 use crate::peer::said::{Said, pause};
 use crate::set::Key;
 
@@ -19,8 +18,10 @@ const PROMPT_ROUNDS: u32 = limits::SET_ROUNDS + 1;
 pub(crate) struct Talk {
     /// They have said something about it: they know that it is one.
     pub(crate) is_met: bool,
-    /// They take no notes up to this time.
+    /// They take no notes up to this time, as their newest word is.
     pub(crate) since: UnixTime,
+    /// Its serial.
+    pub(crate) heard: u32,
     /// They do not know up to when we take none.
     pub(crate) owes_since: bool,
     /// New notes that go to them unasked.
@@ -35,8 +36,6 @@ pub(crate) struct Talk {
     found: u64,
     /// No round is opened before.
     pub(crate) after: Time,
-    /// How many of its notes are still looked at.
-    pub(crate) allowance: Allowance,
 }
 
 impl Talk {
@@ -46,6 +45,7 @@ impl Talk {
         Self {
             is_met: false,
             since: UnixTime(0),
+            heard: 0,
             owes_since: false,
             fresh: Vec::new(),
             said: Said::default(),
@@ -53,13 +53,20 @@ impl Talk {
             strikes: 0,
             found: u64::MAX,
             after: Time(0),
-            allowance: Allowance::of_a_board(),
         }
+    }
+
+    /// One of the two has something new to say: rounds that brought them no nearer may do so now.
+    // spec: SYNC-63
+    pub(crate) fn news(&mut self) {
+        self.differs |= self.strikes > 0;
+        self.is_level();
     }
 
     /// A note is new here: it goes to them, or a round finds it.
     // spec: SYNC-63
     pub(crate) fn push(&mut self, key: Key) {
+        self.news();
         if self.is_met && self.fresh.len() < PUSH_NOTES {
             self.fresh.push(key);
         } else {
@@ -87,7 +94,7 @@ impl Talk {
     /// next one finds far fewer.
     // spec: SYNC-63
     pub(crate) fn is_not_level(&mut self, now: Time, found: u64) {
-        let is_nearer = found <= self.found / 2;
+        let is_nearer = found > 0 && found <= self.found / 2;
         self.strikes = if is_nearer { 0 } else { self.strikes.saturating_add(1) };
         self.found = found.min(self.found);
         self.differs = self.strikes < limits::UNANSWERED;

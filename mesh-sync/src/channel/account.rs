@@ -2,7 +2,7 @@
 //! disk.
 
 use mesh_wire::codec::{List, varint};
-use mesh_wire::{codes, layout};
+use mesh_wire::{codes, layout, limits};
 
 codes! {
     /// Which of a channel's blobs come by themselves.
@@ -99,6 +99,14 @@ impl Default for Account {
 }
 
 impl Account {
+    /// What strangers name is not fetched whatever it is, unless its owner has said so.
+    // spec: SYNC-62
+    pub(crate) fn be_careful(&mut self) {
+        if (self.largest, self.keep) == (NO_LIMIT, NO_LIMIT) {
+            (self.largest, self.keep) = (limits::BOARD_FILE, limits::BOARD_FILES);
+        }
+    }
+
     /// What its owner has said.
     pub(crate) fn policy(&self) -> Policy {
         let limit = |bytes| Some(bytes).filter(|bytes| *bytes != NO_LIMIT);

@@ -225,6 +225,13 @@ impl Channel {
         self.charter.writers().rfind(is_own).map(|(number, _)| number)
     }
 
+    /// The key with which this node signs notes, if it is none of the channel's writers.
+    // spec: SYNC-62
+    pub(crate) fn author(&self) -> Option<WriterId> {
+        let author = self.board.as_ref()?.record.author.iter().next();
+        author.filter(|author| self.keys.contains_key(author))
+    }
+
     /// The key of whoever says who may write.
     pub(crate) fn owner(&self) -> Option<WriterId> {
         self.charter.writer(self.charter.control()).map(|writer| writer.key)

@@ -52,12 +52,16 @@ impl Fetch {
         want
     }
 
+    /// Whether a page is not for origins: the way to them costs, and nobody wants it now.
+    // spec: SYNC-61
+    fn is_barred(&self, page: &super::OpenPage) -> bool {
+        self.is_metered && !page.is_pinned && !self.preferred.contains(&page.id.blob)
+    }
+
     /// Asks about a page that this neighbour was not asked about, or did not answer.
     fn ask(&self, now: Time, peer: &mut Peer) -> Option<SyncMessage> {
         for page in &self.pages {
-            // spec: SYNC-61
-            let is_wanted = page.is_pinned || self.preferred.contains(&page.id.blob);
-            if self.is_metered && peer.is_origin() && !is_wanted {
+            if peer.is_origin() && self.is_barred(page) {
                 continue;
             }
             let shared = page.channels.iter().find(|channel| peer.matched.contains_key(channel));
@@ -82,22 +86,30 @@ impl Fetch {
     // spec: SYNC-18
     fn want_cvs(&mut self, now: Time, link: LinkId, peers: &Peers) -> Option<SyncMessage> {
         let peer = peers.get(&link)?;
-        let all_of_us = (peers, self.is_metered);
-        for page in &mut self.pages {
+        let (mut is_held, mut wanted) = (false, None);
+        for (page, at) in self.pages.iter().zip(0..) {
             let Cvs::Lacking(level, None) = page.cvs else { continue };
-            let Some(handle) = peer.handles.get(&page.id) else { continue };
-            let all = Bitmap::first(page.id.groups());
-            if peer.is_origin() && stripes::of_origin(now, link, (page, all), all_of_us).is_empty()
-            {
-                self.is_held = true;
-                continue;
+            let Some((handle, asked)) = handle(peer, page) else { continue };
+            if peer.is_origin() {
+                let all = Bitmap::first(page.id.groups());
+                let us = (peers, self.is_metered);
+                if self.is_barred(page) {
+                    continue;
+                }
+                if stripes::of_origin(now, link, (page, all), us).is_empty() {
+                    is_held = true;
+                    continue;
+                }
             }
-            if peer.asked.get(handle).is_some_and(|asked| !asked.have.is_empty()) {
-                page.cvs = Cvs::Lacking(level, Some((link, now)));
-                return Some(CvsWant { handle: *handle, level: level as u8 }.into());
+            if !asked.have.is_empty() {
+                wanted = Some((at, handle, level));
+                break;
             }
         }
-        None
+        self.is_held |= is_held;
+        let (at, handle, level): (usize, u32, u32) = wanted?;
+        self.pages.get_mut(at)?.cvs = Cvs::Lacking(level, Some((link, now)));
+        Some(CvsWant { handle, level: level as u8 }.into())
     }
 
     /// Asks for groups of the first page that this neighbour has some of.
@@ -149,7 +161,8 @@ impl Fetch {
         peers: &Peers,
     ) -> Option<(usize, u32, Bitmap)> {
         let peer = peers.get(&link)?;
-        for (page, at) in self.pages.iter().zip(0..) {
+        let (mut is_held, mut found) = (false, None);
+        for (page, at) in self.pages.iter().zip(0..).filter(|(page, _)| !self.is_barred(page)) {
             let Some((handle, asked)) = handle(peer, page) else { continue };
             let mut known = page.here;
             page.flights.iter().for_each(|flight| known.insert(flight.group));
@@ -159,11 +172,13 @@ impl Fetch {
             }
             let ours = stripes::of_origin(now, link, (page, free), (peers, self.is_metered));
             if !ours.is_empty() {
-                return Some((at, handle, ours));
+                found = Some((at, handle, ours));
+                break;
             }
-            self.is_held = true;
+            is_held = true;
         }
-        None
+        self.is_held |= is_held;
+        found
     }
 
     /// The last groups of a page, which another neighbour was asked for and is slow to send, and

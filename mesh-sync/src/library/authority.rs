@@ -36,8 +36,11 @@ impl<S: Store> Library<S> {
         rng: &mut Rng,
     ) -> Result<WriterLink, Refused> {
         let channel = self.writable(id)?;
-        let is_free =
-            |key: &&WriterId| !channel.charter.writers().any(|(_, writer)| writer.key == **key);
+        let author = channel.author();
+        let is_free = |key: &&WriterId| {
+            author != Some(**key)
+                && !channel.charter.writers().any(|(_, writer)| writer.key == **key)
+        };
         let writer = match channel.keys.keys().find(is_free) {
             Some(writer) => *writer,
             None => self.new_key(id, rng)?,

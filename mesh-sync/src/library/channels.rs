@@ -313,6 +313,8 @@ impl<S: Store> Library<S> {
             channel.name = channel.name.take().or_else(name);
             if run.items.first().is_some_and(|(item, it)| is_board((item, it))) {
                 channel.board.get_or_insert_with(Board::default);
+                channel.account.be_careful();
+                self.unwritten.insert(*id);
             }
             channel.counts = counts;
             channel.charter = run.charter;
@@ -323,6 +325,7 @@ impl<S: Store> Library<S> {
         }
         if rules == Rules::New {
             self.cut(id)?;
+            self.obey_owner(id)?;
             let keys = run.items.iter().filter(|(_, item)| item.header.kind == ItemKind::Keys);
             keys.into_iter().try_for_each(|(_, item)| self.learn(id, item))?;
         }

@@ -240,6 +240,7 @@ impl<S: Store> Library<S> {
         let was_gone = self.gone(at, seq)?.is_some();
         self.put(Table::Gone, &key::item(at, seq), &why.to_bytes())?;
         self.changed.insert(at.channel);
+        self.has_lost_blobs = true;
         match header {
             Some(header) if !was_gone => self.strip(at, seq, &header),
             _ => Ok(()),
@@ -332,6 +333,7 @@ impl<S: Store> Library<S> {
             for (of, seq) in said {
                 self.remove(Table::Gone, &key::item(&of, seq))?;
                 self.changed.insert(at.channel);
+                self.has_lost_blobs = true;
                 let size = self.channels.get(&of.channel).map_or(0, |it| it.size(of.log));
                 let is_here = seq < if of == *at { keep } else { size };
                 let header = if is_here { self.header(&of, seq)? } else { None };

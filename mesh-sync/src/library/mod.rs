@@ -47,6 +47,8 @@ pub(crate) struct Library<S> {
     pub(crate) next_expiry: Option<UnixTime>,
     /// Channels of which content that was here or expected is gone, or expected again.
     pub(crate) changed: BTreeSet<ChannelId>,
+    /// Whether blobs were named there, or may be: whom that concerns is to be told.
+    pub(crate) has_lost_blobs: bool,
     /// Logs whose lacking content may be asked for, and from which item on of everybody anew.
     pub(crate) wounds: BTreeMap<LogId, u64>,
 }
@@ -102,6 +104,7 @@ impl<S: Store> Library<S> {
             uncommitted: 0,
             next_expiry: None,
             changed: BTreeSet::new(),
+            has_lost_blobs: false,
             wounds: BTreeMap::new(),
         }
     }

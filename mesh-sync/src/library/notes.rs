@@ -71,13 +71,26 @@ impl<S: Store> Library<S> {
     ) -> Result<Posted, Refused> {
         let channel = self.sound(id).ok_or(Refused::NoSuchChannel)?;
         let own = channel.own().and_then(|log| Some(channel.charter.writer(log)?.key));
-        let key = match own.or_else(|| channel.keys.keys().next().copied()) {
+        let key = match own.or(channel.author()) {
             Some(key) => key,
-            None => self.new_key(id, rng)?,
+            None => self.new_author(id, rng)?,
         };
         let drafts = items.into_iter().map(|new| open(time, new));
         let drafts = drafts.map(|draft| draft.map(|draft| (key, draft)));
         self.sign(time, id, drafts.collect::<Result<_, _>>()?)
+    }
+
+    /// Another key than for everything else, so that nobody who is shown the one knows the other.
+    fn new_author(&mut self, id: &ChannelId, rng: &mut Rng) -> Result<WriterId, Refused> {
+        if self.board(id).is_none() {
+            return Err(Refused::NotOpen);
+        }
+        let key = self.new_key(id, rng)?;
+        if let Some(board) = self.board_mut(id) {
+            board.record.author = List::new(&[key]);
+        }
+        self.put_board(id)?;
+        Ok(key)
     }
 
     /// Takes notes away, by the numbers under which they are read here: those of this node, or any
@@ -151,20 +164,29 @@ impl<S: Store> Library<S> {
                 }
             }
         }
-        let keys = notes.iter().map(|note| note.key).collect();
-        Ok((self.keep_notes(id, notes)?, keys))
+        let keys: Vec<Key> = notes.iter().map(|note| note.key).collect();
+        let kept = self.keep_notes(id, notes)?;
+        // The board may be full of notes that are from later, as they say.
+        let is_here = |key| self.board(id).is_some_and(|board| board.set.contains(key));
+        if keys.iter().all(is_here) { Ok((kept, keys)) } else { Err(Refused::Overtaken) }
     }
 
-    /// Whether a note that is not here may come here.
+    /// Whether somebody who may has taken a note away that has come.
     // spec: SYNC-65
-    pub(crate) fn is_withdrawn(
+    pub(crate) fn is_withdrawn(&self, id: &ChannelId, note: &Written) -> Result<bool, StoreError> {
+        let Written { key, author, checked, .. } = note;
+        self.is_taken_away(id, key, (&checked.header, &author.key))
+    }
+
+    /// The same of a note with this header. What takes away others is never taken away.
+    fn is_taken_away(
         &self,
         id: &ChannelId,
         key: &Key,
-        author: &WriterId,
+        (header, author): (&ItemHeader, &WriterId),
     ) -> Result<bool, StoreError> {
         let owner = self.channels.get(id).and_then(Channel::owner);
-        for by in owner.iter().chain([author]) {
+        for by in owner.iter().chain([author]).filter(|_| is_content(header.kind)) {
             if self.store.get(Table::Notes, &key::withdrawn(id, key, by))?.is_some() {
                 return Ok(true);
             }
@@ -194,11 +216,11 @@ impl<S: Store> Library<S> {
             counts.arrived += 1;
             counts.contents += u64::from(is_content(header.kind));
             self.put(Table::Items, &key::item(&at, seq), &note.item.to_bytes())?;
-            let record = NoteRecord { seq, bytes: note.bytes(), signature: note.signature };
+            let record = NoteRecord { seq, bytes: note.weight(), signature: note.signature };
             self.put(Table::Notes, &key::note(id, &note.key), &record.to_bytes())?;
             self.look_for((&at, seq, number), header, false, &mut counts)?;
             if let Some(board) = self.board_mut(id) {
-                board.insert(note.key, note.bytes());
+                board.insert(note.key, note.weight());
             }
             seq += 1;
         }
@@ -223,16 +245,35 @@ impl<S: Store> Library<S> {
     fn obey_note(&mut self, id: &ChannelId, by: &Written) -> Result<(), StoreError> {
         for key in note::withdrawn(&by.checked.header, &by.checked.body) {
             self.put(Table::Notes, &key::withdrawn(id, &key, &by.author.key), &[])?;
-            let Some(record) = self.note_record(id, &key)? else { continue };
-            let at = LogId { channel: *id, log: NOTES };
-            let author = self.header(&at, record.seq)?.and_then(|header| note::author(&header));
-            if let Some(author) = author
-                && self.is_withdrawn(id, &key, &author.key)?
-            {
-                self.drop_note(id, &key)?;
-            }
+            self.drop_if_withdrawn(id, &key)?;
         }
         Ok(())
+    }
+
+    fn drop_if_withdrawn(&mut self, id: &ChannelId, key: &Key) -> Result<(), StoreError> {
+        let Some(record) = self.note_record(id, key)? else { return Ok(()) };
+        let header = self.header(&LogId { channel: *id, log: NOTES }, record.seq)?;
+        let author = header.as_ref().and_then(note::author);
+        if let Some((header, author)) = header.zip(author)
+            && self.is_taken_away(id, key, (&header, &author.key))?
+        {
+            self.drop_note(id, key)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody else says who may write: what that key has taken away goes, if it is still here.
+    // spec: SYNC-65
+    pub(super) fn obey_owner(&mut self, id: &ChannelId) -> Result<(), StoreError> {
+        let channel = self.channels.get(id).filter(|channel| channel.board.is_some());
+        let Some(owner) = channel.and_then(Channel::owner) else { return Ok(()) };
+        let mut named = Vec::new();
+        self.store.scan(Table::Notes, id.as_bytes(), &mut |row, _| {
+            let Some(rest) = row.strip_prefix(id.as_bytes()) else { return false };
+            named.extend(rest.strip_suffix(owner.as_bytes()).and_then(key::read_note));
+            true
+        })?;
+        named.iter().try_for_each(|key| self.drop_if_withdrawn(id, key))
     }
 
     // spec: SYNC-64
@@ -297,8 +338,10 @@ impl<S: Store> Library<S> {
         if let Some((header, item)) = header.zip(item) {
             let Some(channel) = self.channels.get(id) else { return Ok(()) };
             let mut counts = channel.counts.clone();
+            let blobs = counts.blobs;
             self.uncount(&at, seq, &header, &mut counts)?;
             counts.contents -= u64::from(is_content(header.kind)).min(counts.contents);
+            self.has_lost_blobs |= counts.blobs != blobs;
             self.count(id, |before| *before = counts)?;
             self.forget_withdrawn(id, (&header, item.body.bytes()))?;
         }

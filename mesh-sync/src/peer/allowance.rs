@@ -25,9 +25,9 @@ impl Allowance {
         Self::full(limits::ALL_GUESSES, limits::ALL_GUESSES_REFILL)
     }
 
-    /// Notes of one board on one link.
+    /// Notes of one board on one link, in KiB, of which every note has one at least.
     pub(crate) fn of_a_board() -> Self {
-        Self::full(limits::BOARD_NOTES as u32, limits::NOTE_REFILL)
+        Self::full((limits::BOARD_BYTES / 1024) as u32, limits::NOTE_REFILL)
     }
 
     fn full(most: u32, refill: Duration) -> Self {
@@ -49,12 +49,13 @@ impl Allowance {
         is_enough
     }
 
-    /// Spends one. Whether there was one left.
-    pub(crate) fn spend_one(&mut self, now: Time) -> bool {
+    /// Takes a note of so many bytes into account. Whether there was enough left.
+    pub(crate) fn spend_on(&mut self, now: Time, bytes: usize) -> bool {
         self.refill(now);
-        let is_left = self.left > 0;
-        self.left -= u32::from(is_left);
-        is_left
+        let count = bytes.div_ceil(1024) as u32;
+        let is_enough = count <= self.left;
+        self.left -= if is_enough { count } else { 0 };
+        is_enough
     }
 
     fn refill(&mut self, now: Time) {

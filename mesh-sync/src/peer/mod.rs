@@ -55,6 +55,8 @@ pub(crate) struct Peer {
     pub(crate) tell: BTreeSet<ChannelId>,
     /// What goes on about those that are boards, or may turn out to be.
     pub(crate) boards: BTreeMap<ChannelId, BoardTalk>,
+    /// How many of their notes are still looked at, also if they are shared again.
+    pub(crate) notes: BTreeMap<ChannelId, Allowance>,
     /// Those of which something may have to be said.
     pub(crate) due: BTreeSet<ChannelId>,
     /// The round about one of them.
@@ -266,6 +268,7 @@ impl Peer {
         let rounds = Rounds::new(slots.role(), slots.binding());
         Self {
             boards: BTreeMap::new(),
+            notes: BTreeMap::new(),
             due: BTreeSet::new(),
             rounds,
             slots,
