@@ -350,8 +350,8 @@ impl<S: Store> Sync<S> {
         Ok(Some(PageHave { serial, handle, groups }))
     }
 
-    /// Whether a neighbour may know of a blob: an item of a channel that both share names it; and if
-    /// anybody can have it named there, it came here for that channel.
+    /// Whether a neighbour may know of a blob: an item of a channel that both share names it; and
+    /// if anybody can have it named there, it came here for that channel.
     // spec: SYNC-16, SYNC-62
     fn may_see(
         &self,

@@ -225,6 +225,11 @@ impl<S: Store> Sync<S> {
             let sizes = matched.logs.values().filter_map(|talk| talk.theirs);
             let items = sizes.map(|theirs| theirs.size).reduce(|one, other| one + other);
             let items = items.or(matched.summary_heard.map(|_| 0));
+            // How many notes it has is known only if they are those that are here.
+            let items = match self.library.board(channel) {
+                Some(_) => self.arrived_in(channel).ok().filter(|_| peer.is_level(channel)),
+                None => items,
+            };
             let unanswered = matched.logs.values().map(|talk| talk.unanswered).max();
             Some(Sharer {
                 link: *link,
@@ -367,7 +372,8 @@ impl<S: Store> Sync<S> {
             policy: channel.account.policy(),
             used: channel.account.used,
             exchange: channel.account.exchange,
-            catching_up: matched.any(Matched::is_catching_up),
+            catching_up: matched.any(Matched::is_catching_up)
+                || self.peers.values().any(|peer| peer.is_comparing(&channel.id)),
             damaged: channel.damaged,
             private: channel.charter.is_private(),
             open: channel.board.is_some(),

@@ -389,6 +389,11 @@ impl Peer {
         is_under_way || self.boards.get(id).is_some_and(|talk| talk.is_met && talk.is_due())
     }
 
+    /// Whether both have said that they have the same notes of a board.
+    pub(crate) fn is_level(&self, id: &ChannelId) -> bool {
+        self.boards.get(id).is_some_and(|talk| talk.is_met) && !self.is_comparing(id)
+    }
+
     /// Whether something about boards becomes due by itself.
     pub(crate) fn waits_for_boards(&self, now: Time) -> bool {
         self.rounds.is_busy() || self.boards.values().any(|talk| talk.is_waiting(now))

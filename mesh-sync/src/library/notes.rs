@@ -56,7 +56,9 @@ impl<S: Store> Library<S> {
     /// Changes what this node goes by on a board.
     pub(crate) fn sign_as(&mut self, id: &ChannelId, name: ChannelName) -> Result<(), Refused> {
         let channel = self.channels.get_mut(id).ok_or(Refused::NoSuchChannel)?;
-        channel.board.as_mut().ok_or(Refused::NotOpen)?.record.name = name;
+        let is_known = channel.name.is_some();
+        let unknown = if is_known { Refused::NotOpen } else { Refused::Incomplete };
+        channel.board.as_mut().ok_or(unknown)?.record.name = name;
         Ok(self.put_board(id)?)
     }
 

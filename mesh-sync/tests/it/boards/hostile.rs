@@ -2,6 +2,7 @@
 
 use mesh_sync::ItemStatus;
 use mesh_wire::codec::{Extensions, List, Opaque, Wire};
+use mesh_wire::invite::WriterLink;
 use mesh_wire::message::set::{Findings, Reconcile, SetKey, Spine};
 use mesh_wire::message::sync::{Author, ItemHeader, Note, Notes, Withdrawal};
 use mesh_wire::sign::{Context, SigningKey};
@@ -73,6 +74,8 @@ struct Bench {
     /// How the second names the board.
     index: u32,
     serial: u32,
+    /// Up to when it says that it takes no notes.
+    since: UnixTime,
 }
 
 impl Bench {
@@ -87,7 +90,7 @@ impl Bench {
             }
             Carried::As(message)
         });
-        Self { pump, board, link, index: index.unwrap(), serial: 1 << 20 }
+        Self { pump, board, link, index: index.unwrap(), serial: 1 << 20, since: UnixTime(0) }
     }
 
     fn time(&self) -> u64 {
@@ -97,7 +100,7 @@ impl Bench {
     fn say(&mut self, notes: &[Note]) {
         self.serial += 1;
         let (channel, serial) = (self.index, self.serial);
-        let notes = Notes { serial, channel, since: UnixTime(0), notes: List::new(notes) };
+        let notes = Notes { serial, channel, since: self.since, notes: List::new(notes) };
         self.pump.handle(0, Input::Receive(self.link, notes.into()));
     }
 
@@ -221,6 +224,9 @@ fn s_09_whoever_floods_a_board_makes_it_forget_but_does_not_keep_out_what_is_new
     assert_eq!(contents(&bench), limits::BOARD_NOTES as u64);
     let arrived = size_of_board(&bench);
     assert!(arrived <= limits::BOARD_NOTES as u64 + 2, "{arrived}");
+    let now = bench.pump.now;
+    let refused = bench.pump.nodes[0].publish(now, &bench.board, vec![text("mine")]);
+    assert_eq!(refused, Err(Refused::Overtaken), "what could not stay is not acknowledged");
     // The second node is honest, and brings its own by a link of its own.
     let [other, _] = bench.pump.connect(0, 1);
     let honest = |bench: &mut Bench, words: &str| {
@@ -234,6 +240,86 @@ fn s_09_whoever_floods_a_board_makes_it_forget_but_does_not_keep_out_what_is_new
     assert!(honest(&mut bench, "bread at 9"), "a flood dates its notes ahead, but not by more");
     assert_eq!(contents(&bench), limits::BOARD_NOTES as u64);
     assert_eq!(bench.pump.faults(0), Vec::<String>::new());
+}
+
+// spec: SYNC-64
+#[test]
+fn s_09_large_notes_count_by_their_bytes() {
+    let mut bench = Bench::new();
+    let eve = Scribe::new(1, bench.board);
+    let ahead = limits::AHEAD_TIME.as_millis() as u64;
+    let mut number = 0;
+    let mut flood = |bench: &mut Bench, count: u64| {
+        let notes: Vec<Note> = (0..count)
+            .map(|_| {
+                number += 1;
+                eve.write(bench.time() + ahead, &format!("{number:0>16000}"))
+            })
+            .collect();
+        notes.chunks(20).for_each(|notes| bench.say(notes));
+    };
+    flood(&mut bench, limits::BOARD_BYTES / 16_000 + 50);
+    bench.pump.connect(0, 1);
+    for second in 0..300 {
+        bench.pump.now.time = bench.pump.now.time + Duration::from_secs(1);
+        bench.pump.now.unix.0 += 1000;
+        bench.pump.handle(0, Input::Tick);
+        flood(&mut bench, 10);
+        if second == 200 {
+            write(&mut bench.pump, 1, &bench.board, "bread at 9");
+        }
+        bench.pump.run(Duration::from_millis(1), |_, message| Carried::As(message));
+    }
+    bench.pump.run(SOON, |_, message| Carried::As(message));
+    assert!(bench.shown().contains("bread at 9"));
+    assert_eq!(bench.pump.faults(0), Vec::<String>::new());
+}
+
+// spec: SYNC-63
+#[test]
+fn up_to_when_somebody_takes_notes_is_what_it_said_last() {
+    let mut bench = Bench::new();
+    bench.since = UnixTime(bench.time() + 40 * 86_400_000);
+    bench.say(&[]);
+    while !bench.sent().is_empty() {}
+    write(&mut bench.pump, 0, &bench.board, "bread at 9");
+    let has_notes = |message: &SyncMessage| match message {
+        SyncMessage::Notes(notes) => !notes.notes.is_empty(),
+        _ => false,
+    };
+    assert!(!bench.sent().iter().any(has_notes), "nothing that they do not take");
+    // Its clock is put right.
+    bench.since = UnixTime(0);
+    bench.say(&[]);
+    write(&mut bench.pump, 0, &bench.board, "water at noon");
+    assert!(bench.sent().iter().any(has_notes));
+}
+
+// spec: SYNC-65
+#[test]
+fn what_the_next_owner_took_away_goes_when_it_is_known_to_be_that() {
+    let mut bench = Bench::new();
+    let (eve, next) = (Scribe::new(1, bench.board), Scribe::new(2, bench.board));
+    let spam = eve.write(bench.time(), "spam");
+    bench.say(&[spam.clone(), next.withdraw(bench.time(), &[&spam])]);
+    assert!(bench.shown().contains("spam"), "nobody's");
+    let right = Right::Succeed;
+    let mut consent = bench.board.to_bytes().to_vec();
+    right.write(&mut consent);
+    Extensions::default().write(&mut consent);
+    let link = WriterLink {
+        channel: bench.board,
+        writer: next.key.writer(),
+        right,
+        acceptance: next.key.sign(Context::Acceptance, &consent),
+        name: Label::new("Bob").unwrap(),
+        extensions: Extensions::default(),
+    };
+    let now = bench.pump.now;
+    bench.pump.nodes[0].grant(now, &link, None).unwrap();
+    assert!(!bench.shown().contains("spam"));
+    bench.say(&[spam]);
+    assert!(!bench.shown().contains("spam"), "nor does it come again");
 }
 
 /// Items that ever came in at the first node.
@@ -260,6 +346,11 @@ fn nobody_takes_away_what_others_wrote_whatever_comes_first() {
     assert_eq!(bench.shown().len(), 2);
     bench.say(&[good.withdraw(time, &[three]), good.write(time, "four")]);
     assert_eq!(bench.shown(), ["one".into(), "four".into()].into());
+    // What takes others away is not taken away itself, whatever comes first.
+    let five = good.write(time, "five");
+    let [first, second] = [time, time + 1].map(|time| good.withdraw(time, &[&five]));
+    bench.say(&[good.withdraw(time + 2, &[&first, &second]), first, second, five]);
+    assert_eq!(bench.shown(), ["one".into(), "four".into()].into());
     assert_eq!(bench.pump.faults(0), Vec::<String>::new());
     let fresh = bench.pump.nodes[0].store().clone();
     let again = Sync::open(fresh, Rng::from_seed([7; 32])).unwrap();
@@ -269,6 +360,12 @@ fn nobody_takes_away_what_others_wrote_whatever_comes_first() {
 // spec: SYNC-27, SYNC-33, SYNC-63
 #[test]
 fn s_10_a_neighbour_whose_rounds_never_end_gets_ever_fewer() {
+    // It says that it lacks everything, and that more is to come; or that it wants what is not.
+    rounds_without_end(Findings { pushes: 7, first: 0, more: 0, wanted: List::default() });
+    rounds_without_end(Findings { pushes: 0, first: 0, more: 0, wanted: List::new(&[[9; 8]]) });
+}
+
+fn rounds_without_end(findings: Findings) {
     let mut bench = Bench::new();
     let words: Vec<_> = (0..50).map(|number| text(&format!("{number}"))).collect();
     let now = bench.pump.now;
@@ -282,12 +379,11 @@ fn s_10_a_neighbour_whose_rounds_never_end_gets_ever_fewer() {
                 SyncMessage::Reconcile(message) => {
                     opened += u32::from(message.serial > last);
                     last = message.serial;
-                    // It says that it lacks everything, and that more is to come, again and again.
                     let empty = Spine { anchor: UnixTime(0), present: 0, levels: List::default() };
                     let step = Reconcile { channel: index, serial: last, step: empty.into() };
                     bench.pump.handle(0, Input::Receive(link, step.into()));
-                    let step = Findings { pushes: 7, first: 0, more: 0, wanted: List::default() };
-                    let step = Reconcile { channel: index, serial: last, step: step.into() };
+                    let step = findings.clone().into();
+                    let step = Reconcile { channel: index, serial: last, step };
                     bench.pump.handle(0, Input::Receive(link, step.into()));
                 }
                 SyncMessage::Notes(more) => notes += more.notes.len(),

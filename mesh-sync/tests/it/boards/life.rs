@@ -126,6 +126,20 @@ fn a_note_from_a_clock_that_is_ahead_comes_when_it_can_have_been_written() {
     }
 }
 
+// spec: SYNC-63, SYNC-64
+#[test]
+fn what_could_not_be_taken_for_long_comes_when_there_is_something_new() {
+    let (mut world, board) = village(12, 2);
+    world.connect(0, 1, Quality::STREAM);
+    world.set_skew(1, 15 * 60_000);
+    note(&mut world, 1, &board, "from the future");
+    world.run_for(Duration::from_secs(1200));
+    assert!(!shown(world.node(0), &board).contains("from the future"), "nobody asks any more");
+    world.set_skew(1, 0);
+    note(&mut world, 1, &board, "now");
+    agree(&mut world, &board, 2);
+}
+
 // spec: SYNC-64
 #[test]
 fn a_full_board_forgets_the_oldest_and_takes_nothing_older() {

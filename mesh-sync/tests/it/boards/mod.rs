@@ -10,7 +10,7 @@ use std::time::Duration;
 use mesh_sim::{Quality, World, seeds};
 use mesh_sync::{Event, MemoryStore, Refused, Role, Sync};
 use mesh_wire::message::SyncMessage;
-use mesh_wire::message::sync::ItemKind;
+use mesh_wire::message::sync::{ItemKind, Right};
 use mesh_wire::{ChannelId, Label, Rng, limits};
 
 use crate::pump::{Carried, Pump};
@@ -329,6 +329,46 @@ fn notes_are_read_in_the_order_of_their_times_whatever_came_first() {
         let expected: Vec<_> = (0..12).map(|turn| format!("{turn:02}")).collect();
         assert_eq!(words, expected, "node {node}");
     }
+}
+
+// spec: SYNC-37, SYNC-62
+#[test]
+fn who_asks_to_write_elsewhere_in_the_channel_does_not_say_which_notes_are_its_own() {
+    let (mut world, board) = village(9, 2);
+    let author = |world: &World<Node>| {
+        let items = world.node(1).items(&board, 0..99).unwrap();
+        items.iter().filter(|item| item.is_note).map(|item| item.writer).collect::<Vec<_>>()
+    };
+    note(&mut world, 1, &board, "nobody knows me");
+    let name = Label::new("Bob").unwrap();
+    let asked = world.with(1, |sync, now| sync.request_right(now, &board, (name, Right::Write)));
+    note(&mut world, 1, &board, "nor now");
+    let [first, second] = author(&world)[..] else { panic!("two notes") };
+    assert_eq!(first, second);
+    assert_ne!(first, asked.unwrap().writer);
+}
+
+// spec: SYNC-16, SYNC-62
+#[test]
+fn who_names_a_file_on_a_board_does_not_learn_who_has_it_from_elsewhere() {
+    let (mut world, board) = village(10, 3);
+    let secret = create(&mut world, 0);
+    let bytes = content(&mut Rng::from_seed([1; 32]), 200_000);
+    let blob = publish_blobs(&mut world, &secret, core::slice::from_ref(&bytes))[0];
+    // Node 1 has the file, too, and node 2 asks everybody for it.
+    world.with(1, |sync, now| adopt(sync, now, &bytes)).unwrap();
+    let items = vec![file("cat.jpg", blob)];
+    world.with(1, |sync, now| sync.publish(now, &board, items)).unwrap();
+    let (link, _) = world.connect(0, 1, Quality::STREAM);
+    assert!(world.run_until(SOON, |world| size(world, 0, &board) == 2));
+    world.disconnect(link);
+    world.connect(0, 2, Quality::STREAM);
+    assert!(world.run_until(SOON, |world| size(world, 2, &board) == 2));
+    world.run_for(SOON);
+    let here = |world: &World<Node>| world.node(2).blob(&blob).unwrap().groups_here;
+    assert_eq!(here(&world), 0);
+    world.connect(1, 2, Quality::STREAM);
+    assert!(world.run_until(SOON, |world| here(world) > 0));
 }
 
 // spec: SYNC-21, SYNC-56, SYNC-62
