@@ -74,8 +74,8 @@ impl<S: Store> Sync<S> {
         self.written(now, channel, checked)
     }
 
-    /// The same, and promises to do so again within a time, at least an hour, and on
-    /// and on as long as this node runs; or promises nothing any more.
+    /// The same, and promises to do so again within a time, at least an hour, and on and on as long
+    /// as this node runs; or promises nothing any more.
     // spec: SYNC-66
     pub fn promise(
         &mut self,
