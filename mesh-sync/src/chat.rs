@@ -35,9 +35,14 @@ impl<S: Store> Sync<S> {
     pub fn chat(&self, channel: &ChannelId, shown: u64) -> Result<Vec<Placed>, Refused> {
         self.is_open()?;
         let mut end = self.arrived_in(channel)?;
-        let first = end.saturating_sub(limits::CHAT_ITEMS as u64);
+        // Of notes that have gone nothing is left but a number.
+        let reach = match self.library.board(channel) {
+            Some(_) => limits::BOARD_NOTES,
+            None => limits::CHAT_ITEMS,
+        };
+        let first = end.saturating_sub(reach as u64);
         let mut entries = Vec::new();
-        for arrival in self.library.arrivals(channel, first..end)? {
+        'all: for arrival in self.library.arrivals(channel, first..end)? {
             let (start, at) = (arrival.number.max(first), arrival.at);
             for number in (start..core::mem::replace(&mut end, start)).rev() {
                 let seq = arrival.seq_of(number);
@@ -47,6 +52,9 @@ impl<S: Store> Sync<S> {
                 let time = plausible(item.header.time, arrival.when);
                 let place = Place { log: at.log, seq };
                 entries.push(Entry { place, time, parents, content: item });
+                if entries.len() == limits::CHAT_ITEMS {
+                    break 'all;
+                }
             }
         }
         arrange(&mut entries);

@@ -53,6 +53,8 @@ pub(crate) struct OpenPage {
     cvs: Cvs,
     flights: Vec<Flight>,
     is_pinned: bool,
+    /// Only notes name the blob, which are on no origin.
+    is_of_notes: bool,
     /// When something was last heard of it.
     since: Time,
     /// For some time nobody around has had anything of it: it takes no room from others.
@@ -146,8 +148,17 @@ impl Fetch {
             let here = library.page(&id)?;
             let cvs = lacking(library.cvs_lacking(&id)?);
             let is_pinned = library.shelved(&id.blob)?.is_some_and(|it| it.wish == Wish::Pinned);
-            let (flights, since, is_hopeless) = (Vec::new(), now, false);
-            let page = OpenPage { id, channels, here, cvs, flights, is_pinned, since, is_hopeless };
+            let page = OpenPage {
+                id,
+                is_of_notes: are_boards(library, &channels),
+                channels,
+                here,
+                cvs,
+                flights: Vec::new(),
+                is_pinned,
+                since: now,
+                is_hopeless: false,
+            };
             match self.preferred.contains(&id.blob) {
                 true => self.pages.insert(self.preferred_pages(), page),
                 false => self.pages.push(page),
@@ -209,6 +220,7 @@ impl Fetch {
             if channels.is_empty() || (is_resting && !self.preferred.contains(&page.blob)) {
                 self.close(&page, peers);
             } else if let Some(open) = self.page_mut(&page) {
+                open.is_of_notes = are_boards(library, &channels);
                 (open.channels, open.is_pinned) = (channels, is_pinned);
             }
         }
@@ -369,6 +381,11 @@ impl OpenPage {
     fn is_verifiable(&self) -> bool {
         matches!(self.cvs, Cvs::Here)
     }
+}
+
+/// Whether all of these are boards.
+fn are_boards<S: Store>(library: &Library<S>, channels: &[ChannelId]) -> bool {
+    channels.iter().all(|channel| library.board(channel).is_some())
 }
 
 fn lacking(level: Option<u32>) -> Cvs {

@@ -52,10 +52,12 @@ impl Fetch {
         want
     }
 
-    /// Whether a page is not for origins: the way to them costs, and nobody wants it now.
+    /// Whether a page is not for origins: they have no such thing, or the way to them costs, and
+    /// nobody wants it now.
     // spec: SYNC-61
     fn is_barred(&self, page: &super::OpenPage) -> bool {
-        self.is_metered && !page.is_pinned && !self.preferred.contains(&page.id.blob)
+        let is_wanted = page.is_pinned || self.preferred.contains(&page.id.blob);
+        page.is_of_notes || (self.is_metered && !is_wanted)
     }
 
     /// Asks about a page that this neighbour was not asked about, or did not answer.

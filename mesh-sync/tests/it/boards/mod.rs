@@ -331,6 +331,17 @@ fn notes_are_read_in_the_order_of_their_times_whatever_came_first() {
     }
 }
 
+// spec: SYNC-50, SYNC-65
+#[test]
+fn what_is_left_is_read_however_much_has_gone() {
+    let (mut world, board) = village(11, 1);
+    let words = texts(1500);
+    let numbers = world.with(0, |sync, now| sync.publish(now, &board, words)).unwrap();
+    let gone: Vec<u64> = numbers.skip(100).collect();
+    world.with(0, |sync, now| sync.retract(now, &board, &gone)).unwrap();
+    assert_eq!(world.node(0).chat(&board, 0).unwrap().len(), 100);
+}
+
 // spec: SYNC-37, SYNC-62
 #[test]
 fn who_asks_to_write_elsewhere_in_the_channel_does_not_say_which_notes_are_its_own() {
