@@ -1,7 +1,7 @@
 //! A channel as plain files, for a web server that knows nothing of it.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -64,6 +64,8 @@ struct Writing {
     written: api::Origin,
 }
 
+/// More than `head` ever has.
+const HEAD_BYTES: usize = 1 << 20;
 /// Numbers of items that are looked at together.
 const PAGE: u64 = 256;
 
@@ -73,7 +75,7 @@ impl Writing {
         let channel = self.channel;
         let head = self.folder.join(head_path(&channel));
         let _lock = lock(&head)?;
-        let before = match std::fs::read(&head) {
+        let before = match read(&head, HEAD_BYTES) {
             Ok(bytes) => OriginHead::from_bytes(bytes.into()).ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(&head, &error)),
@@ -172,7 +174,7 @@ impl Writing {
         let path = self.folder.join(&bundle.path);
         let channel = self.channel;
         let items = self.command(move |sync, _| sync.origin_items(&channel, &bundle))?;
-        if std::fs::read(&path).is_ok_and(|there| there == items) {
+        if read(&path, items.len()).is_ok_and(|there| there == items) {
             return Ok(());
         }
         self.write(&path, &items)
@@ -204,6 +206,13 @@ impl Writing {
         self.written.files += 1;
         Ok(())
     }
+}
+
+/// The bytes of a file, and no more than one beyond so many, whatever somebody has put there.
+fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The folder of a file, made if need be, held against others who write there.

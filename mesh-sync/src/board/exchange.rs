@@ -404,6 +404,7 @@ impl Peer {
         self.rounds.weight()
             + self.boards.values().map(Talk::weight).sum::<usize>()
             + self.boards.len() * size_of::<(ChannelId, Talk)>()
+            + self.notes.len() * size_of::<(ChannelId, Allowance)>()
             + self.due.len() * size_of::<ChannelId>()
     }
 }

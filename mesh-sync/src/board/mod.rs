@@ -77,14 +77,17 @@ pub(crate) fn is_open(first: &Item) -> bool {
 }
 
 impl Board {
-    /// Reads what is here of a board.
-    pub(crate) fn load<S: Store>(store: &S, id: &ChannelId) -> Result<Self, StoreError> {
-        let mut board = Self::default();
+    /// Reads what is here of a board; `None` if nobody can say under which number the next note
+    /// is to stand.
+    pub(crate) fn load<S: Store>(store: &S, id: &ChannelId) -> Result<Option<Self>, StoreError> {
+        let (mut board, mut is_sound) = (Self::default(), true);
         store.scan(Table::Notes, id.as_bytes(), &mut |row, value| {
             let Some(rest) = row.strip_prefix(id.as_bytes()) else { return false };
             let value = Bytes::copy_from_slice(value);
             if rest.is_empty() {
-                board.record = BoardRecord::from_bytes(value).unwrap_or_default();
+                let record = BoardRecord::from_bytes(value);
+                is_sound = record.is_ok();
+                board.record = record.unwrap_or_default();
             } else if let (Some(key), Ok(note)) =
                 (key::read_note(rest), NoteRecord::from_bytes(value))
             {
@@ -92,7 +95,7 @@ impl Board {
             }
             true
         })?;
-        Ok(board)
+        Ok(Some(board).filter(|_| is_sound))
     }
 
     /// A note has come in.

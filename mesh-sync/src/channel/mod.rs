@@ -150,7 +150,7 @@ impl Channel {
             let first = first.filter(|item| is_first(&self.id, item)).ok_or_else(rotten)?;
             self.name = Some(name(&first).ok_or_else(rotten)?);
             if board::is_open(&first) {
-                self.board = Some(Board::load(store, &self.id)?);
+                self.board = Some(Board::load(store, &self.id)?.ok_or_else(rotten)?);
             }
         }
         self.make_room();

@@ -10,10 +10,25 @@ use mesh_wire::message::sync::{
 };
 use mesh_wire::{ChannelId, Fault, Hash, Label, Rng, UnixTime, limits};
 
-use super::{Channel, LogId, ORIGIN, item, log};
+use super::item::{self, Checked};
+use super::{Channel, LogId, ORIGIN, log};
 use crate::command::{Content, NewItem, Readers};
 use crate::library::Library;
 use crate::store::MemoryStore;
+
+/// An item that says something about its channel.
+fn control(kind: ItemKind, place: &Place, content: Bytes) -> Checked {
+    let header = ItemHeader {
+        kind,
+        time: UnixTime(1000),
+        name: Label::default(),
+        size: content.len() as u64,
+        hash: Hash(*blake3::hash(&content).as_bytes()),
+        extensions: Default::default(),
+    };
+    let header = Opaque::new(header.to_bytes()).unwrap();
+    item::check(place, &Item { header, body: Opaque::new(content).unwrap() }).unwrap()
+}
 
 fn rng() -> Rng {
     Rng::from_seed([9; 32])
@@ -177,17 +192,8 @@ fn a_writer_retracts_nothing_of_others() {
         let item = |(log, seq): &(u32, u64)| Place { log: *log, seq: *seq };
         let items = List::new(&items.iter().map(item).collect::<Vec<_>>());
         let content = Retract { items, extensions: Default::default() }.to_bytes();
-        let header = ItemHeader {
-            kind: ItemKind::Retract,
-            time: UnixTime(1),
-            name: Label::default(),
-            size: content.len() as u64,
-            hash: Hash(*blake3::hash(&content).as_bytes()),
-            extensions: Default::default(),
-        };
-        let header = Opaque::new(header.to_bytes()).unwrap();
-        let checked = item::check(&place, &Item { header, body: Opaque::new(content).unwrap() });
-        charter.clone().rule(&id, &place, &checked.unwrap()).is_ok()
+        let checked = control(ItemKind::Retract, &place, content);
+        charter.clone().rule(&id, &place, &checked).is_ok()
     };
     let (own, owner) = (Place { log: 1, seq: 5 }, Place { log: 0, seq: 5 });
     assert!(says(own.clone(), &[(1, 4), (1, 0)]) && says(own.clone(), &[]));
@@ -207,19 +213,10 @@ fn a_promise_of_no_moment_is_none() {
     let (library, id) = origin(3);
     let promised = |extensions: Extensions| {
         let content = Checkpoint { logs: List::default(), extensions }.to_bytes();
-        let header = ItemHeader {
-            kind: ItemKind::Checkpoint,
-            time: UnixTime(1000),
-            name: Label::default(),
-            size: content.len() as u64,
-            hash: Hash(*blake3::hash(&content).as_bytes()),
-            extensions: Default::default(),
-        };
-        let header = Opaque::new(header.to_bytes()).unwrap();
         let place = Place { log: 0, seq: 5 };
-        let item = Item { header, body: Opaque::new(content).unwrap() };
+        let checked = control(ItemKind::Checkpoint, &place, content);
         let mut charter = library.channels[&id].charter.clone();
-        charter.rule(&id, &place, &item::check(&place, &item).unwrap()).unwrap();
+        charter.rule(&id, &place, &checked).unwrap();
         charter.promise().cloned()
     };
     let next = |bytes: &[u8]| promised(Extensions::one(2, bytes).unwrap());

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use mesh_wire::codec::{Extensions, List, Opaque, Wire};
 use mesh_wire::enclosure::sealed_size;
+use mesh_wire::id::WriterId;
 use mesh_wire::message::sync::{Fork, Genesis, Item, ItemHeader, ItemKind, Letter, Place};
 use mesh_wire::origin::OriginUrl;
 use mesh_wire::{ChannelId, Hash, Label, Rng, UnixTime, limits};
@@ -308,6 +309,7 @@ impl<S: Store> Library<S> {
         if rules == Rules::New {
             self.put(Table::Charters, &key::channel(id), &run.charter.to_bytes())?;
         }
+        let owner = self.channels.get(id).and_then(Channel::owner);
         if let Some(channel) = self.channels.get_mut(id) {
             let name = || channel::name(&run.items.first()?.0);
             channel.name = channel.name.take().or_else(name);
@@ -324,10 +326,7 @@ impl<S: Store> Library<S> {
             (log.frontier, log.head) = (run.frontier, Some(run.head));
         }
         if rules == Rules::New {
-            self.cut(id)?;
-            self.obey_owner(id)?;
-            let keys = run.items.iter().filter(|(_, item)| item.header.kind == ItemKind::Keys);
-            keys.into_iter().try_for_each(|(_, item)| self.learn(id, item))?;
+            self.follow_rules(id, owner, &run.items)?;
         }
         for ((_, item), seq) in run.items.iter().zip(run.first..) {
             if item.header.kind == ItemKind::Retract {
@@ -335,6 +334,21 @@ impl<S: Store> Library<S> {
             }
         }
         Ok(Kept { numbers, rules })
+    }
+
+    /// Does what new rules mean for what is here; the channel's owner was `owner` before.
+    fn follow_rules(
+        &mut self,
+        id: &ChannelId,
+        owner: Option<WriterId>,
+        items: &[(Item, Checked)],
+    ) -> Result<(), StoreError> {
+        self.cut(id)?;
+        if self.channels.get(id).and_then(Channel::owner) != owner {
+            self.obey_owner(id)?;
+        }
+        let mut keys = items.iter().filter(|(_, item)| item.header.kind == ItemKind::Keys);
+        keys.try_for_each(|(_, item)| self.learn(id, item))
     }
 
     /// Changes the sums of a channel.

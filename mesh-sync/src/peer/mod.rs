@@ -437,6 +437,7 @@ impl Peer {
     pub(crate) fn forget(&mut self, channel: &ChannelId) {
         self.matched.remove(channel);
         self.boards.remove(channel);
+        self.notes.remove(channel);
         self.wants.retain(|log| log.channel != *channel);
         self.streams.retain(|log| log.channel != *channel);
     }

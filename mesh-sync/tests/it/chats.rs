@@ -66,13 +66,7 @@ fn all_who_have_the_same_items_read_them_in_one_order_and_none_before_what_it_an
         for turn in 0..60 {
             let node = rng.below(4) as usize;
             match rng.below(3) {
-                0 if !links.is_empty() => {
-                    world.disconnect(links.swap_remove(rng.below(links.len() as u64) as usize));
-                }
-                0 => {
-                    let other = (node + 1 + rng.below(3) as usize) % 4;
-                    links.push(world.connect(node, other, Quality::STREAM).0);
-                }
+                0 => mingle(&mut world, (&mut links, &[Quality::STREAM]), &mut rng),
                 _ => {
                     for part in 0..=rng.below(2) {
                         let word = format!("{node} says {turn}.{part}");

@@ -3,9 +3,11 @@
 use crate::authority::*;
 use crate::pump::{Carried, Pump};
 use crate::world::*;
-use mesh_sync::{ChannelName, Refused, Role, Sync, WriterState};
+use mesh_sync::{
+    ChannelName, ChannelStatus, ItemState, ItemStatus, Refused, Role, Sync, WriterState,
+};
 use mesh_wire::message::SyncMessage;
-use mesh_wire::message::sync::Right;
+use mesh_wire::message::sync::{ItemKind, Right};
 use mesh_wire::{ChannelId, Input, LinkId, Rng, UnixTime, limits};
 
 /// Every text that a node has, who wrote it, and whether it counts.
@@ -13,7 +15,7 @@ fn read(pump: &Pump, node: usize, channel: &ChannelId) -> Vec<String> {
     let items = pump.nodes[node].items(channel, 0..u64::MAX).unwrap();
     let texts = items.iter().filter_map(|item| {
         let (_, body) = pump.nodes[node].item(channel, item.number).unwrap()?;
-        let is_text = item.header.kind == mesh_wire::message::sync::ItemKind::Text;
+        let is_text = item.header.kind == ItemKind::Text;
         is_text.then(|| {
             let body = String::from_utf8(body.unwrap().to_vec()).unwrap();
             format!("{}: {body} {}", item.writer_name.as_str(), item.is_valid)
@@ -445,44 +447,37 @@ fn reopened_is_the_same() {
                 }
                 _ => drop(write(&mut pump, node, &channel, &format!("{step}"))),
             }
-            let n = rng.below(5) as usize;
-            pump.nodes[n].flush(now).unwrap();
-            let again = Sync::open(pump.nodes[n].store().clone(), Rng::from_seed([1; 32])).unwrap();
-            let mut was = pump.nodes[n].channel(&channel).unwrap();
-            was.catching_up = false;
-            assert_eq!(Some(was.clone()), again.channel(&channel), "seed {seed} step {step}");
-            assert_eq!(pump.nodes[n].writers(&channel), again.writers(&channel));
-            let items = again.items(&channel, 0..u64::MAX).unwrap();
-            assert_eq!(pump.nodes[n].items(&channel, 0..u64::MAX).unwrap(), items);
-            // and the sums are those of the items
-            let contents = items
-                .iter()
-                .filter(|i| {
-                    matches!(
-                        i.header.kind,
-                        mesh_wire::message::sync::ItemKind::Text
-                            | mesh_wire::message::sync::ItemKind::File
-                    )
-                })
-                .count() as u64;
-            let known = items.iter().filter(|i| i.header.size > 16384).count() as u64;
-            let here = items
-                .iter()
-                .filter(|i| i.header.size > 16384 && i.state == mesh_sync::ItemState::Here)
-                .count() as u64;
-            let bytes: u64 = items.iter().map(|i| i.header.size).sum();
-            let bytes_here: u64 = items
-                .iter()
-                .filter(|i| i.state == mesh_sync::ItemState::Here)
-                .map(|i| i.header.size)
-                .sum();
-            assert_eq!(
-                (contents, known, here, bytes, bytes_here),
-                (was.contents, was.blobs_known, was.blobs_here, was.bytes, was.bytes_here),
-                "seed {seed} step {step}"
-            );
+            let node = &mut pump.nodes[rng.below(5) as usize];
+            node.flush(now).unwrap();
+            check_reopened(node, &channel, &format!("seed {seed} step {step}"));
         }
     }
+}
+
+/// A node is the same when it is opened again, and its sums are those of its items.
+fn check_reopened(node: &Node, channel: &ChannelId, when: &str) {
+    let again = Sync::open(node.store().clone(), Rng::from_seed([1; 32])).unwrap();
+    let was = ChannelStatus { catching_up: false, ..node.channel(channel).unwrap() };
+    assert_eq!(Some(&was), again.channel(channel).as_ref(), "{when}");
+    assert_eq!(node.writers(channel), again.writers(channel));
+    let items = again.items(channel, 0..u64::MAX).unwrap();
+    assert_eq!(node.items(channel, 0..u64::MAX).unwrap(), items);
+    let is_content =
+        |item: &&ItemStatus| matches!(item.header.kind, ItemKind::Text | ItemKind::File);
+    let is_large = |item: &&ItemStatus| item.header.size > limits::INLINE_BYTES as u64;
+    let is_here = |item: &&ItemStatus| item.state == ItemState::Here;
+    let bytes = |items: &mut dyn Iterator<Item = &ItemStatus>| -> u64 {
+        items.map(|item| item.header.size).sum()
+    };
+    let sums = (
+        items.iter().filter(is_content).count() as u64,
+        items.iter().filter(is_large).count() as u64,
+        items.iter().filter(is_large).filter(is_here).count() as u64,
+        bytes(&mut items.iter()),
+        bytes(&mut items.iter().filter(is_here)),
+    );
+    let said = (was.contents, was.blobs_known, was.blobs_here, was.bytes, was.bytes_here);
+    assert_eq!(sums, said, "{when}");
 }
 
 /// A neighbour asks for groups of a blob that is void by then.

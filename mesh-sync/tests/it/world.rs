@@ -111,6 +111,23 @@ pub(crate) fn publish_blobs(
     ids
 }
 
+/// Somebody meets somebody, or a link ends.
+pub(crate) fn mingle(
+    world: &mut World<Node>,
+    (links, qualities): (&mut Vec<LinkId>, &[Quality]),
+    rng: &mut Rng,
+) {
+    let mut below = |most: usize| rng.below(most as u64) as usize;
+    let count = world.nodes().len();
+    if !links.is_empty() && below(2) == 0 {
+        world.disconnect(links.swap_remove(below(links.len())));
+    } else {
+        let node = below(count);
+        let other = (node + 1 + below(count - 1)) % count;
+        links.push(world.connect(node, other, qualities[below(qualities.len())]).0);
+    }
+}
+
 /// How many items of a channel a node has.
 pub(crate) fn size(world: &World<Node>, node: usize, channel: &ChannelId) -> u64 {
     world.node(node).channel(channel).map_or(0, |channel| channel.items)

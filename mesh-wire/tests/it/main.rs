@@ -2,6 +2,7 @@
 
 mod allocations;
 mod codec;
+mod examples;
 mod handshake;
 mod laws;
 mod objects;

@@ -9,8 +9,9 @@ use data_encoding::HEXLOWER;
 use mesh_wire::Rng;
 use serde_json::Value;
 
+use crate::examples::examples;
 use crate::objects::{DECODERS, decode};
-use crate::vectors::{examples, folder};
+use crate::vectors::folder;
 
 const MUTANTS: usize = 100_000;
 const SEED: u8 = 8;

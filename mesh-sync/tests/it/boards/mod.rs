@@ -146,14 +146,7 @@ fn five_come_level_whatever_each_lacks_and_though_one_begins_anew() {
         for turn in 0..80 {
             let node = rng.below(5) as usize;
             match rng.below(4) {
-                0 if !links.is_empty() => {
-                    world.disconnect(links.swap_remove(rng.below(links.len() as u64) as usize));
-                }
-                0 => {
-                    let other = (node + 1 + rng.below(4) as usize) % 5;
-                    let quality = [Quality::STREAM, RADIO][rng.below(2) as usize];
-                    links.push(world.connect(node, other, quality).0);
-                }
+                0 => mingle(&mut world, (&mut links, &[Quality::STREAM, RADIO]), &mut rng),
                 _ => {
                     let long = "x".repeat(rng.below(3) as usize * 700);
                     for part in 0..=rng.below(30) {
